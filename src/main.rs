@@ -1,0 +1,2 @@
+//! The `vivavoce` command.
+fn main() {}
