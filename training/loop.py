@@ -1,0 +1,202 @@
+"""What `pretrain` and `train` share: configuration, precision, optimiser, schedule, checkpoints, progress lines, dev greedy error."""
+
+import copy
+import json
+import math
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from data import Augment, Corpus, buckets, make_batch
+from model import Geometry, NeuralTransducer
+
+
+def load_config(path):
+    """A recipe file: {"model": config.json content, "training": settings}."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def choose_precision(wanted):
+    """bf16 where a timed product shows that it pays, else f32."""
+    if wanted != "auto":
+        return wanted == "bf16"
+    if torch.cuda.is_available():
+        return True
+    a = torch.randn(512, 1024)
+    b = torch.randn(1024, 2048)
+
+    def timed(a, b):
+        for _ in range(3):
+            a @ b
+        start = time.perf_counter()
+        for _ in range(20):
+            a @ b
+        return time.perf_counter() - start
+
+    single = timed(a, b)
+    half = timed(a.bfloat16(), b.bfloat16())
+    print(f"precision: f32 {single * 50:.2f} ms, bf16 {half * 50:.2f} ms a product", flush=True)
+    return half < single
+
+
+class Loop:
+    def __init__(self, args, stage):
+        self.args = args
+        self.recipe = load_config(args.config)
+        self.settings = {**self.recipe["training"], **self.recipe["training"].get(stage, {})}
+        self.stage = stage
+        self.run = Path(args.run)
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(self.settings["seed"])
+        if self.device.type == "cpu":
+            torch.set_num_threads(args.threads or os.cpu_count())
+        self.bf16 = choose_precision(self.settings.get("precision", "auto"))
+        self.corpus = Corpus(args.data, self.recipe["model"]["features"]["num_mel_bins"])
+        config = self.recipe["model"]
+        self.num_tokens = len((Path(args.data) / "tokens.txt").read_text().split())
+        self.model = NeuralTransducer(config, self.num_tokens, self.settings["dropout"], self.settings["aux_targets"],
+                                      self.settings.get("transducer_dropout")).to(self.device)
+        self.subsampling = self.model.subsampling
+        self.frame_s = self.subsampling * config["features"]["frame_shift_ms"] / 1000
+        self.tail = int(config["streaming"]["tail_padding_ms"] / config["features"]["frame_shift_ms"])
+        self.augment = Augment(self.settings["augment"], self.corpus)
+        self.generator = torch.Generator().manual_seed(self.settings["seed"])
+        self.rng = random.Random(self.settings["seed"])
+        self.rows = self.corpus.train(drop_worst=self.settings.get("drop_worst", 0.0))
+        self.epoch_s = sum(u["frames"] * self.settings.get("set_weights", {}).get(u["set"], 1.0) for u in self.rows) * 0.01
+        steps_an_epoch = self.epoch_s / self.settings["batch_s"] * 1.05
+        self.total_steps = int(self.settings["epochs"] * steps_an_epoch)
+        decay, plain = [], []
+        for p in self.model.parameters():
+            (decay if p.ndim > 1 else plain).append(p)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": self.settings["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
+            lr=self.settings["lr"], betas=(0.9, 0.98), eps=1e-8)
+        self.step, self.epoch, self.hours, self.wall = 0, 0, 0.0, 0.0
+        self.average = copy.deepcopy(self.model).eval()
+        for p in self.average.parameters():
+            p.requires_grad_(False)
+        if args.init:
+            state = torch.load(args.init, map_location="cpu", weights_only=True)
+            missing, unexpected = self.model.load_state_dict(state.get("average", state.get("model")), strict=False)
+            print(f"initialised from {args.init}; new: {sorted({m.split('.')[0] for m in missing})}", flush=True)
+            self.average.load_state_dict(self.model.state_dict())
+        if args.resume and (self.run / "last.pt").exists():
+            state = torch.load(self.run / "last.pt", map_location="cpu", weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            for name in ("step", "epoch", "hours", "wall"):
+                setattr(self, name, state[name])
+            self.generator.manual_seed(self.settings["seed"] + self.step)
+            self.rng.seed(self.settings["seed"] + self.step)
+            print(f"resumed at step {self.step}", flush=True)
+
+    def rate(self):
+        """Linear warm-up, then half a cosine to `lr_end`."""
+        c = self.settings
+        if self.step < c["warmup"]:
+            return c["lr"] * (self.step + 1) / c["warmup"]
+        share = min(1.0, (self.step - c["warmup"]) / max(1, self.total_steps - c["warmup"]))
+        return c["lr_end"] + (c["lr"] - c["lr_end"]) * 0.5 * (1 + math.cos(math.pi * share))
+
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def save(self):
+        state = {"model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+                 "step": self.step, "epoch": self.epoch, "hours": self.hours, "wall": self.wall, "config": self.recipe["model"]}
+        torch.save(state, self.run / "partial.pt")
+        os.replace(self.run / "partial.pt", self.run / "last.pt")
+
+    def log(self, **values):
+        line = {"stage": self.stage, "step": self.step, "epoch": round(self.epoch, 2), "hours": round(self.wall / 3600, 3), **values}
+        with open(self.run / "log.jsonl", "a", encoding="utf-8") as f:
+            f.write(json.dumps(line) + "\n")
+        print(" ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in line.items()), flush=True)
+
+    def train(self, loss_of, evaluate=None):
+        """`loss_of(batch) -> (loss, {name: value})`. Runs until the schedule ends or `--minutes` are over."""
+        began = last_save = time.time()
+        wall_before, sums, seen, count = self.wall, {}, 0.0, 0
+        since = time.time()
+        done = self.step >= self.total_steps
+        while not done:
+            for rows in buckets(self.rows, self.settings["batch_s"], self.rng, self.settings.get("set_weights")):
+                batch = make_batch(self.corpus, rows, self.subsampling, self.tail, self.augment, self.generator)
+                batch.features, batch.lengths = batch.features.to(self.device), batch.lengths.to(self.device)
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.rate()
+                self.model.train()
+                with self.autocast():
+                    loss, parts = loss_of(batch)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings["clip"])
+                if torch.isfinite(norm):
+                    self.optimizer.step()
+                decay = min(self.settings["average_decay"], (1 + self.step) / (10 + self.step))
+                with torch.no_grad():
+                    for a, p in zip(self.average.parameters(), self.model.parameters()):
+                        a.lerp_(p, 1 - decay)
+                self.step += 1
+                self.epoch += batch.audio_s / self.epoch_s
+                seen += batch.audio_s
+                count += 1
+                self.wall = wall_before + time.time() - began
+                for k, v in {"loss": float(loss.detach()), "norm": float(norm), **parts}.items():
+                    sums[k] = sums.get(k, 0.0) + v
+                if self.step % self.settings["log_every"] == 0:
+                    self.log(**{k: v / count for k, v in sums.items()}, lr=self.rate(), speed=seen / (time.time() - since))
+                    sums, seen, count, since = {}, 0.0, 0, time.time()
+                over = self.args.minutes and time.time() - began > self.args.minutes * 60
+                done = self.step >= self.total_steps or over
+                if time.time() - last_save > 300 or done:
+                    self.save()
+                    last_save = time.time()
+                if evaluate and (done or self.step % self.settings["eval_every"] == 0):
+                    self.log(**evaluate(self.average))
+                    since, seen = time.time(), 0.0
+                if done:
+                    break
+        self.save()
+
+    def greedy_error(self, model, geometry, limit=64, bias=0.0):
+        """Greedy token error rate in per cent of each dev set (first `limit` utterances by id)."""
+        model.eval()
+        out = {}
+        dev = self.corpus.split("dev")
+        for name in self.settings["dev_sets"]:
+            rows = sorted((u for u in dev if u["set"] == name), key=lambda u: u["id"])[:limit]
+            rows.sort(key=lambda u: u["frames"])
+            errors = total = 0
+            for i in range(0, len(rows), 32):
+                batch = make_batch(self.corpus, rows[i : i + 32], self.subsampling, self.tail)
+                with torch.no_grad(), self.autocast():
+                    found = model.greedy(batch.features.to(self.device), batch.lengths.to(self.device), geometry, bias)
+                for f, t in zip(found, batch.tokens):
+                    errors += Levenshtein.distance([x for x, _ in f], t.tolist())
+                    total += len(t)
+            out["per_" + name] = round(100 * errors / max(total, 1), 2)
+        return out
+
+    def geometry(self, name=None):
+        modes = self.recipe["model"]["latency_modes"]
+        return Geometry.from_config(modes[name or self.recipe["model"]["default_latency"]])
+
+
+def arguments(parser):
+    parser.add_argument("--config", required=True, help="recipe file, such as training/configs/en-small.json")
+    parser.add_argument("--data", required=True, help="cache written by prepare")
+    parser.add_argument("--run", required=True, help="folder for checkpoints and log.jsonl")
+    parser.add_argument("--init", help="checkpoint whose weights to start from")
+    parser.add_argument("--resume", action="store_true", help="go on from RUN/last.pt where it exists")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after this long (0: at the end of the schedule)")
+    parser.add_argument("--threads", type=int, default=0)
+    return parser

@@ -1,0 +1,278 @@
+"""The neural transducer in PyTorch; equations and names as in docs/model-format.md. Shapes stand in the trailing comments.
+
+B utterances, T feature frames, U encoder frames, S transducer steps (tokens and end-of-block symbols), V tokens.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lstm import LSTM
+
+END_OF_BLOCK = 0
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One block geometry, in encoder frames; `max_tokens` is the paper's M."""
+
+    block: int
+    look_back: int
+    look_ahead: int
+    max_tokens: int
+
+    @staticmethod
+    def from_config(mode):
+        return Geometry(mode["block_frames"], mode["look_back_frames"], mode["look_ahead_frames"], mode["max_tokens_per_block"])
+
+
+class ConvFrontend(nn.Module):
+    def __init__(self, channels, stack):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, channels[0], 3, stride=2, padding=(0, 1))
+        self.conv2 = nn.Conv2d(channels[0], channels[1], 3, stride=2, padding=(0, 1))
+        self.stack = stack
+        self.factor = 4 * stack
+
+    def output_dim(self, mel):
+        return self.conv2.out_channels * (mel // 4) * self.stack
+
+    def forward(self, x):  # [B, T, mel]
+        x = x.unsqueeze(1)
+        x = F.relu(self.conv1(F.pad(x, (0, 0, 1, 0))))  # [B, C1, T/2, mel/2]
+        x = F.relu(self.conv2(F.pad(x, (0, 0, 1, 0))))  # [B, C2, T/4, mel/4]
+        x = x.transpose(1, 2).flatten(2)  # [B, T/4, C2*mel/4]
+        n = x.shape[1] // self.stack
+        return x[:, : n * self.stack].reshape(x.shape[0], n, -1)  # [B, U, stack*C2*mel/4]
+
+
+class LinearFrontend(nn.Module):
+    factor = 1
+
+    def forward(self, x):
+        return x
+
+
+class EncoderLayer(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.lstm = LSTM(dim, dim, batch_first=False)
+
+
+class Encoder(nn.Module):
+    def __init__(self, config, mel, dropout):
+        super().__init__()
+        front = config["frontend"]
+        if front["type"] == "conv":
+            self.frontend = ConvFrontend(front["channels"], front["stack"])
+            width = self.frontend.output_dim(mel)
+        else:
+            self.frontend = LinearFrontend()
+            width = front["input_dim"]
+        self.input = nn.Linear(width, config["dim"])
+        self.layers = nn.ModuleList(EncoderLayer(config["dim"]) for _ in range(config["num_layers"]))
+        self.norm = nn.LayerNorm(config["dim"])
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):  # [B, T, mel] normalised
+        x = self.input(self.frontend(x)).transpose(0, 1).contiguous()  # [U, B, D]
+        for layer in self.layers:
+            y, _ = layer.lstm(self.dropout(layer.norm(x)))
+            x = x + self.dropout(y)
+        return self.norm(x).transpose(0, 1)  # [B, U, D]
+
+
+class Attention(nn.Module):
+    """Multi-head scaled dot over the frames a block may see, with a learnt bias on the position relative to the block's end."""
+
+    def __init__(self, config, query_dim, encoder_dim):
+        super().__init__()
+        self.heads = config["num_heads"]
+        self.dim = config["dim"]
+        self.positions = config["max_positions"]
+        self.query = nn.Linear(query_dim, self.dim)
+        self.key = nn.Linear(encoder_dim, self.dim)
+        self.value = nn.Linear(encoder_dim, self.dim)
+        self.position_bias = nn.Parameter(torch.zeros(self.heads, self.positions))
+
+    def split(self, x):  # [B, N, A] -> [B, heads, N, A/heads]
+        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+    def project(self, h):
+        return self.split(self.key(h)), self.split(self.value(h))
+
+    def forward(self, s, keys, values, block, geometry, lengths):
+        """s [B, S, state]; keys, values [B, heads, U, A/heads]; block [B, S] index of each step's block; lengths [B] valid U."""
+        frame = torch.arange(keys.shape[2], device=s.device)
+        end = (block.clamp(min=0) + 1) * geometry.block  # [B, S]
+        first = end - geometry.block - geometry.look_back
+        visible = (frame >= first[..., None]) & (frame < end[..., None] + geometry.look_ahead) & (frame < lengths[:, None, None])
+        # A padded step may see nothing at all; it then sees every frame, and its loss is masked.
+        visible = visible | ~visible.any(dim=-1, keepdim=True)
+        position = (frame - end[..., None] + self.positions * 3 // 4).clamp(0, self.positions - 1)  # [B, S, U]
+        q = self.split(self.query(s))  # [B, heads, S, A/heads]
+        energy = q @ keys.transpose(2, 3) / math.sqrt(q.shape[-1])
+        energy = energy.float() + self.position_bias[:, position].transpose(0, 1)
+        weights = energy.masked_fill(~visible[:, None], float("-inf")).softmax(dim=-1)  # [B, heads, S, U]
+        context = weights.to(values.dtype) @ values
+        return context.transpose(1, 2).flatten(2), weights  # [B, S, A]
+
+
+class Transducer(nn.Module):
+    def __init__(self, config, attention, num_tokens, encoder_dim, dropout):
+        super().__init__()
+        self.input_feeding = config["input_feeding"]
+        e, s, p, a = config["embedding_dim"], config["state_dim"], config["emit_dim"], attention["dim"]
+        self.embedding = nn.Embedding(num_tokens, e)
+        width = e + (a if self.input_feeding else 0)
+        self.state_rnn = nn.ModuleList(LSTM(width if i == 0 else s, s, batch_first=True) for i in range(config["state_layers"]))
+        self.attention = Attention(attention, s, encoder_dim)
+        self.emit_rnn = nn.ModuleList(LSTM(a + s if i == 0 else p, p, batch_first=True) for i in range(config["emit_layers"]))
+        self.output = nn.Linear(p, num_tokens)
+        self.dropout = nn.Dropout(dropout)
+        self.context_dim = a
+
+    def start(self, batch, device=None):
+        """State before the first step: per LSTM (h, c), and the previous context."""
+        zeros = lambda rnn: (torch.zeros(1, batch, rnn.hidden_size, device=device), torch.zeros(1, batch, rnn.hidden_size, device=device))
+        return {"state": [zeros(r) for r in self.state_rnn], "emit": [zeros(r) for r in self.emit_rnn],
+                "context": torch.zeros(batch, 1, self.context_dim, device=device)}
+
+    def run(self, previous, keys, values, block, geometry, lengths, state):
+        """Steps over previous tokens [B, S] with the block of each step [B, S]; one call for all steps unless contexts are fed back."""
+        x = self.dropout(self.embedding(previous))  # [B, S, E]
+        if self.input_feeding and x.shape[1] > 1:
+            parts = []
+            for m in range(x.shape[1]):
+                logits, context, weights, state = self.run_embedded(x[:, m : m + 1], keys, values, block[:, m : m + 1], geometry, lengths, state)
+                parts.append((logits, context, weights))
+            logits, context, weights = (torch.cat([p[i] for p in parts], dim=2 if i == 2 else 1) for i in range(3))
+            return logits, context, weights, state
+        return self.run_embedded(x, keys, values, block, geometry, lengths, state)
+
+    def run_embedded(self, x, keys, values, block, geometry, lengths, state):
+        new = {"state": [], "emit": []}
+        if self.input_feeding:
+            x = torch.cat([state["context"].to(x.dtype), x], dim=-1)
+        for rnn, hc in zip(self.state_rnn, state["state"]):
+            x, hc = rnn(x, hc)
+            new["state"].append(hc)
+            x = self.dropout(x)
+        context, weights = self.attention(x, keys, values, block, geometry, lengths)
+        new["context"] = context[:, -1:]
+        x = torch.cat([self.dropout(context), x.to(context.dtype)], dim=-1)
+        for rnn, hc in zip(self.emit_rnn, state["emit"]):
+            x, hc = rnn(x, hc)
+            new["emit"].append(hc)
+            x = self.dropout(x)
+        return self.output(x).float(), context, weights, new  # logits [B, S, V]
+
+
+class NeuralTransducer(nn.Module):
+    """`config` is the content of config.json; `aux_targets` sub-frame phone targets a frame train the encoder (0: no such head)."""
+
+    def __init__(self, config, num_tokens, dropout=0.0, aux_targets=0, transducer_dropout=None):
+        super().__init__()
+        self.config = config
+        self.num_tokens = num_tokens
+        self.encoder = Encoder(config["encoder"], config["features"]["num_mel_bins"], dropout)
+        self.transducer = Transducer(config["transducer"], config["attention"], num_tokens, config["encoder"]["dim"],
+                                     dropout if transducer_dropout is None else transducer_dropout)
+        self.aux_targets = aux_targets
+        if aux_targets:
+            self.phone_head = nn.Linear(config["encoder"]["dim"], aux_targets * num_tokens)
+            self.ctc_head = nn.Linear(config["encoder"]["dim"], aux_targets * num_tokens)
+        self.init_parameters()
+
+    def init_parameters(self):
+        for name, p in self.named_parameters():
+            if "lstm" in name or "_rnn." in name:
+                if "weight" in name:
+                    nn.init.uniform_(p, -1 / math.sqrt(p.shape[1]), 1 / math.sqrt(p.shape[1]))
+                else:
+                    nn.init.zeros_(p)
+                    if "bias_ih" in name:
+                        p.data[p.shape[0] // 4 : p.shape[0] // 2] = 1.0  # forget gate open at the start
+
+    @property
+    def subsampling(self):
+        return self.encoder.frontend.factor
+
+    def forward(self, features, lengths, previous, block, geometry):
+        """features [B, T, mel]; lengths [B] encoder frames; previous, block [B, S] -> logits [B, S, V], h [B, U, D]."""
+        h = self.encoder(features)
+        keys, values = self.transducer.attention.project(h)
+        state = self.transducer.start(len(features), features.device)
+        logits, _, _, _ = self.transducer.run(previous, keys, values, block, geometry, lengths, state)
+        return logits, h
+
+    def head(self, head, h):
+        """Sub-frame logits: [B, U, D] -> [B, U * aux_targets, V]."""
+        return head(h).float().view(h.shape[0], h.shape[1] * self.aux_targets, self.num_tokens)
+
+    @torch.no_grad()
+    def greedy(self, features, lengths, geometry, bias=0.0):
+        """Arg-max tokens of each utterance (without `<e>`), with the block each was emitted in."""
+        h = self.encoder(features)
+        keys, values = self.transducer.attention.project(h)
+        batch, device = len(features), features.device
+        state = self.transducer.start(batch, device)
+        previous = torch.full((batch, 1), END_OF_BLOCK, device=device)
+        blocks = (lengths + geometry.block - 1) // geometry.block
+        out = [[] for _ in range(batch)]
+        for b in range(int(blocks.max())):
+            active = b < blocks
+            for m in range(geometry.max_tokens):
+                block = torch.full((batch, 1), b, device=device)
+                logits, _, _, new = self.transducer.run(previous, keys, values, block, geometry, lengths, state)
+                logits[..., END_OF_BLOCK] += bias
+                token = logits[:, 0].argmax(dim=-1)
+                if m + 1 == geometry.max_tokens:
+                    token = torch.zeros_like(token)
+                state = select_state(active, new, state)
+                previous = torch.where(active[:, None], token[:, None], previous)
+                for i in torch.nonzero(active & (token != END_OF_BLOCK)).flatten().tolist():
+                    out[i].append((int(token[i]), b))
+                active = active & (token != END_OF_BLOCK)
+                if not active.any():
+                    break
+        return out
+
+
+def select_state(mask, new, old):
+    """Per utterance: the new state where `mask` holds, else the old one."""
+    pick = lambda n, o: torch.where(mask[None, :, None], n.to(o.dtype), o)
+    return {
+        "state": [(pick(n[0], o[0]), pick(n[1], o[1])) for n, o in zip(new["state"], old["state"])],
+        "emit": [(pick(n[0], o[0]), pick(n[1], o[1])) for n, o in zip(new["emit"], old["emit"])],
+        "context": torch.where(mask[:, None, None], new["context"].to(old["context"].dtype), old["context"]),
+    }
+
+
+def alignment(tokens, ends_s, num_frames, frame_s, geometry):
+    """The aligned sequence y of one utterance: every token in the block in which it ends, `<e>` at the end of each block.
+
+    A block that would hold more than M-1 tokens hands the rest to the next one; what the last block can not hold is an error of the
+    caller's geometry and is dropped from the end. Returns y and the block of each entry.
+    """
+    blocks = max(1, -(-num_frames // geometry.block))
+    y, owner, b, in_block = [], [], 0, 0
+    for token, end in zip(tokens, ends_s):
+        due = min(int(max(end - 1e-4, 0.0) / frame_s) // geometry.block, blocks - 1)
+        while b < due or in_block == geometry.max_tokens - 1:
+            if b + 1 == blocks:
+                break
+            y.append(END_OF_BLOCK), owner.append(b)
+            b, in_block = b + 1, 0
+        if in_block == geometry.max_tokens - 1:
+            break
+        y.append(int(token)), owner.append(b)
+        in_block += 1
+    while b < blocks:
+        y.append(END_OF_BLOCK), owner.append(b)
+        b += 1
+    return y, owner

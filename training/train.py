@@ -1,0 +1,72 @@
+"""Stage `train`: the neural transducer learns by cross-entropy on the aligned sequence, every token in the block in which it ends.
+
+The block geometry is drawn anew for every batch; sub-frame phones and CTC on the encoder are auxiliary losses.
+"""
+
+import argparse
+
+import torch
+from torch.nn import functional as F
+
+from data import frame_targets, step_targets
+from loop import Loop, arguments
+from model import END_OF_BLOCK, Geometry
+
+
+def random_geometry(rng, choices):
+    block = rng.choice(choices["block"])
+    return Geometry(block, rng.choice(choices["look_back"]), rng.choice(choices["look_ahead"]), 3 * block + 2)
+
+
+def main():
+    loop = Loop(arguments(argparse.ArgumentParser(description=__doc__)).parse_args(), "train")
+    model, settings = loop.model, loop.settings
+
+    def transducer_loss(logits, target):
+        """Cross-entropy with label smoothing on tokens only, averaged over steps."""
+        flat, wanted = logits.flatten(0, 1), target.flatten()
+        known = wanted >= 0
+        logp = F.log_softmax(flat[known], dim=-1)
+        wanted = wanted[known]
+        nll = -logp.gather(1, wanted[:, None])[:, 0]
+        smooth = settings["label_smoothing"] * (wanted != END_OF_BLOCK)
+        loss = ((1 - smooth) * nll - smooth * logp.mean(dim=-1)).mean()
+        right = logp.argmax(dim=-1) == wanted
+        return loss, float(nll.mean().detach()), float(right.float().mean())
+
+    def disturb(previous):
+        """Some previous tokens become others, so that the network leans on the sound rather than on its own history."""
+        share = settings["token_noise"]
+        hit = (torch.rand(previous.shape, generator=loop.generator) < share) & (previous.cpu() != END_OF_BLOCK)
+        other = torch.randint(1, loop.num_tokens, previous.shape, generator=loop.generator)
+        return torch.where(hit, other, previous.cpu())
+
+    def loss_of(batch):
+        geometry = random_geometry(loop.rng, settings["geometry"])
+        previous, target, block = step_targets(batch, geometry, loop.frame_s, settings["token_delay_s"])
+        previous = disturb(previous)
+        device = batch.features.device
+        previous, target, block = previous.to(device), target.to(device), block.to(device)
+        logits, h = model(batch.features, batch.lengths, previous, block, geometry)
+        loss, nll, right = transducer_loss(logits, target)
+        parts = {"nll": nll, "right": right}
+        if settings["phone_weight"]:
+            phone = model.head(model.phone_head, h)
+            wanted = frame_targets(batch, model.aux_targets, loop.frame_s, settings["aux_delay_s"]).to(device)
+            aux = F.cross_entropy(phone[:, : wanted.shape[1]].flatten(0, 1), wanted.flatten(), ignore_index=-100)
+            loss = loss + settings["phone_weight"] * aux
+            parts["phone"] = float(aux.detach())
+        if settings["ctc_weight"]:
+            logp = model.head(model.ctc_head, h).log_softmax(dim=-1).transpose(0, 1)
+            lengths = torch.tensor([len(t) for t in batch.tokens])
+            ctc = F.ctc_loss(logp, torch.cat([torch.from_numpy(t.astype("int64")) for t in batch.tokens]), batch.lengths.cpu() * model.aux_targets,
+                             lengths, blank=END_OF_BLOCK, zero_infinity=True)
+            loss = loss + settings["ctc_weight"] * ctc
+            parts["ctc"] = float(ctc.detach())
+        return loss, parts
+
+    loop.train(loss_of, lambda average: loop.greedy_error(average, loop.geometry()))
+
+
+if __name__ == "__main__":
+    main()
