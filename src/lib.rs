@@ -2,5 +2,7 @@
 
 pub mod config;
 pub mod error;
+pub mod features;
+pub mod nn;
 
 pub use error::{Error, Result};
