@@ -1,6 +1,7 @@
 //! Speed of the matrix product on this machine, one thread:
 //! `cargo run --release --example kernel_speed`.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -27,7 +28,8 @@ fn main() {
                     best = best.min(start.elapsed().as_secs_f64());
                 }
                 let flops = 2.0 * (n * k * batch * repeats) as f64;
-                line += &format!("   B={batch}: {:6.1} GFLOP/s", flops / best / 1e9);
+                write!(line, "   B={batch}: {:6.1} GFLOP/s", flops / best / 1e9)
+                    .expect("a string takes all");
             }
             eprintln!("{line}");
         }
