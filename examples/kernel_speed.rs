@@ -1,0 +1,37 @@
+//! Speed of the matrix product on this machine, one thread:
+//! `cargo run --release --example kernel_speed`.
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::time::Instant;
+
+use vivavoce::nn::kernels::Kernels;
+use vivavoce::nn::{PackedMatrix, Rows, RowsMut};
+
+fn main() {
+    for (n, k) in [(2048, 512), (1280, 320), (512, 1280), (80, 320), (32, 288)] {
+        let packed = PackedMatrix::pack(&vec![0.01; n * k], n, k);
+        for kernels in Kernels::available() {
+            let mut line = format!("{:>8} {n:>4}x{k:<4}", kernels.name());
+            for batch in [1, 8, 32] {
+                let x = vec![0.5; batch * k];
+                let mut y = vec![0.0; batch * n];
+                let repeats = (400_000_000 / (n * k * batch)).max(1);
+                let mut best = f64::INFINITY;
+                for _ in 0..5 {
+                    let start = Instant::now();
+                    for _ in 0..repeats {
+                        let rows = Rows { data: black_box(&x), stride: k };
+                        let out = RowsMut { data: black_box(&mut y), stride: n };
+                        kernels.accumulate(&packed, batch, rows, out);
+                    }
+                    best = best.min(start.elapsed().as_secs_f64());
+                }
+                let flops = 2.0 * (n * k * batch * repeats) as f64;
+                write!(line, "   B={batch}: {:6.1} GFLOP/s", flops / best / 1e9)
+                    .expect("a string takes all");
+            }
+            eprintln!("{line}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! All that yields samples.
+
+mod resample;
+mod riff;
+mod wav;
+
+pub use resample::Resampler;
+pub use wav::WavSource;
+
+use crate::error::Result;
+
+/// Rates that sources and the resampler accept.
+pub const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+
+/// A stream of mono samples in [-1, 1].
+pub trait AudioSource {
+    /// Samples a second.
+    fn sample_rate_hz(&self) -> u32;
+
+    /// Replaces the contents of `out` by the next chunk. `false`, with an empty `out`, means that
+    /// the source has ended; it stays so.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if reading fails and [`Error::Audio`](crate::Error::Audio)
+    /// if what was read is not audio; the source cannot be used any more then.
+    fn next_chunk(&mut self, out: &mut Vec<f32>) -> Result<bool>;
+
+    /// What is wrong with the source without being an error, to be shown to the user. Complete
+    /// once the source has ended.
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
+
+    /// Reads to the end.
+    ///
+    /// # Errors
+    /// As [`next_chunk`](Self::next_chunk).
+    fn read_all(&mut self) -> Result<Vec<f32>> {
+        let (mut all, mut chunk) = (Vec::new(), Vec::new());
+        while self.next_chunk(&mut chunk)? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all)
+    }
+}
+
+/// Appends the mean of every group of `channels` interleaved values. An incomplete group is
+/// ignored.
+pub(crate) fn down_mix_into(interleaved: &[f32], channels: usize, out: &mut Vec<f32>) {
+    if channels == 1 {
+        out.extend_from_slice(interleaved);
+        return;
+    }
+    let scale = 1.0 / channels as f32;
+    out.extend(interleaved.chunks_exact(channels).map(|f| f.iter().sum::<f32>() * scale));
+}

@@ -1,0 +1,196 @@
+//! The neural transducer: an immutable [`Model`] that any number of streams share.
+
+mod encoder;
+mod transducer;
+mod weights;
+
+pub use encoder::EncoderState;
+pub use transducer::{BlockScorer, StepScratch};
+
+use std::path::Path;
+
+use crate::attention::{KeyValues, Window};
+use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
+use crate::error::{Error, Result};
+use encoder::Encoder;
+use transducer::Transducer;
+use weights::Weights;
+
+/// Sizes of a model, for people to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSummary {
+    /// Weights of the front end and the encoder layers.
+    pub encoder_parameters: usize,
+    /// Weights of the attention.
+    pub attention_parameters: usize,
+    /// Weights of embedding, recurrent nets and output.
+    pub transducer_parameters: usize,
+    /// Recurrent state of the encoder, a stream.
+    pub encoder_state_bytes: usize,
+    /// Recurrent state of the transducer, a hypothesis.
+    pub hypothesis_state_bytes: usize,
+}
+
+/// Network and settings. Holds no state of any stream.
+#[derive(Debug)]
+pub struct Model {
+    config: ModelConfig,
+    mean: Vec<f32>,
+    inv_std: Vec<f32>,
+    encoder: Encoder,
+    transducer: Transducer,
+}
+
+impl Model {
+    /// Reads `config.json` and `model.safetensors` in `dir`. The file is mapped while it is being
+    /// read and must not be changed meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a file cannot be read, [`Error::Model`] if it is damaged or does not fit
+    /// the configuration, [`Error::Config`] if a setting is out of range.
+    pub fn load(dir: &Path) -> Result<Self> {
+        let config_path = dir.join("config.json");
+        let config = std::fs::read(&config_path).map_err(|e| Error::io(&config_path, e))?;
+        let weights_path = dir.join("model.safetensors");
+        let file = std::fs::File::open(&weights_path).map_err(|e| Error::io(&weights_path, e))?;
+        let map = weights::map(&file).map_err(|e| Error::io(&weights_path, e))?;
+        Self::from_parts(&config_path, &config, &weights_path, &map)
+    }
+
+    /// As [`load`](Self::load), from the contents of the two files.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(config_json: &[u8], weights: &[u8]) -> Result<Self> {
+        let config_path = Path::new("config.json (in memory)");
+        let weights_path = Path::new("model.safetensors (in memory)");
+        Self::from_parts(config_path, config_json, weights_path, weights)
+    }
+
+    fn from_parts(
+        config_path: &Path,
+        config: &[u8],
+        weights_path: &Path,
+        weights: &[u8],
+    ) -> Result<Self> {
+        let config: ModelConfig = serde_json::from_slice(config)
+            .map_err(|e| Error::model(config_path, format!("not a model configuration: {e}")))?;
+        config.validate()?;
+        let weights = Weights::parse(weights_path, weights)?;
+        let bins = config.features.num_mel_bins;
+        let optional = matches!(config.encoder.frontend, FrontendConfig::Linear { .. })
+            && !weights.contains("normalize.mean");
+        let (mean, inv_std) = if optional {
+            (vec![0.0; bins], vec![1.0; bins])
+        } else {
+            (
+                weights.tensor("normalize.mean", &[bins])?,
+                weights.tensor("normalize.inv_std", &[bins])?,
+            )
+        };
+        let encoder = Encoder::load(&config, &weights)?;
+        let transducer = Transducer::load(&config, &weights)?;
+        Ok(Self { config, mean, inv_std, encoder, transducer })
+    }
+
+    /// Settings.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Mean and inverse standard deviation of the features, both `[num_mel_bins]`.
+    pub fn normalization(&self) -> (&[f32], &[f32]) {
+        (&self.mean, &self.inv_std)
+    }
+
+    /// Size of the output layer, `<e>` included.
+    pub fn num_tokens(&self) -> usize {
+        self.transducer.num_tokens()
+    }
+
+    /// Values of a feature frame.
+    pub fn feature_dim(&self) -> usize {
+        self.encoder.inputs()
+    }
+
+    /// Values of an encoder frame.
+    pub fn encoder_dim(&self) -> usize {
+        self.config.encoder.dim
+    }
+
+    /// Values of an attention context.
+    pub fn context_dim(&self) -> usize {
+        self.config.attention.dim
+    }
+
+    /// Values of one recurrent state of the transducer; the first state of a stream is all zeros.
+    pub fn state_size(&self) -> usize {
+        self.transducer.state_size()
+    }
+
+    /// The encoder's state at the start of a stream.
+    pub fn encoder_state(&self) -> EncoderState {
+        self.encoder.initial_state()
+    }
+
+    /// Puts `state` back to the start of a stream and keeps its buffers.
+    pub fn reset_encoder(&self, state: &mut EncoderState) {
+        self.encoder.reset(state);
+    }
+
+    /// Takes feature frames `[t, feature_dim]` and appends the encoder frames they complete,
+    /// `[n, encoder_dim]`. Returns `n`. The results do not depend on the split of the frames.
+    /// Encoder frame `u` is complete after `subsampling * (u + 1)` feature frames; frames that
+    /// do not complete one stay in the state.
+    ///
+    /// # Panics
+    /// If `frames` is not a whole number of frames or `state` comes from another model.
+    pub fn encode_into(
+        &self,
+        state: &mut EncoderState,
+        frames: &[f32],
+        out: &mut Vec<f32>,
+    ) -> usize {
+        self.encoder.encode_into(state, frames, out)
+    }
+
+    /// Computes attention keys and values of encoder frames `[n, encoder_dim]` and appends them
+    /// to `memory`.
+    ///
+    /// # Panics
+    /// If `frames` is not a whole number of frames.
+    pub fn project_into(&self, frames: &[f32], memory: &mut KeyValues) {
+        self.transducer.attention().project_into(frames, memory);
+    }
+
+    /// The transducer bound to `block` of the stream whose frames stand in `memory`.
+    pub fn block_scorer<'a>(
+        &'a self,
+        memory: &'a KeyValues,
+        window: Window,
+        block: usize,
+        scratch: &'a mut StepScratch,
+    ) -> BlockScorer<'a> {
+        BlockScorer::new(&self.transducer, memory, window, block, scratch)
+    }
+
+    /// The block geometry of a latency mode.
+    pub fn window(mode: LatencyMode) -> Window {
+        Window {
+            block_frames: mode.block_frames,
+            look_back_frames: mode.look_back_frames,
+            look_ahead_frames: mode.look_ahead_frames,
+        }
+    }
+
+    /// Counts of parameters and bytes.
+    pub fn summary(&self) -> ModelSummary {
+        ModelSummary {
+            encoder_parameters: self.encoder.num_parameters(),
+            attention_parameters: self.transducer.attention().num_parameters(),
+            transducer_parameters: self.transducer.num_parameters(),
+            encoder_state_bytes: self.encoder.state_bytes(),
+            hypothesis_state_bytes: self.state_size() * size_of::<f32>(),
+        }
+    }
+}

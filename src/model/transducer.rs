@@ -1,0 +1,278 @@
+//! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
+
+use super::weights::Weights;
+use crate::attention::{Attention, AttentionScratch, KeyValues, Score, Window};
+use crate::config::{ModelConfig, ScoreKind};
+use crate::error::Result;
+use crate::nn::kernels::kernels;
+use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
+
+/// Largest table of embedded tokens already multiplied by the first layer's input weights.
+const MAX_TABLE_VALUES: usize = 1 << 22;
+
+/// What a token contributes to the first recurrent layer.
+#[derive(Debug)]
+enum TokenInput {
+    /// Gates `[tokens, 4 * state_dim]`, bias included.
+    Gates(Vec<f32>),
+    /// Embeddings `[tokens, embedding_dim]`, multiplied at every step.
+    Embeddings(Vec<f32>),
+}
+
+/// Transducer weights. A state row is `[h, c]` of every layer of the state net, then of the emit
+/// net, then, with input feeding, the context.
+#[derive(Debug)]
+pub(super) struct Transducer {
+    tokens: TokenInput,
+    embedding_dim: usize,
+    /// The first layer's weights for the previous context, with input feeding.
+    context_input: Option<PackedMatrix>,
+    state_rnn: Vec<Lstm>,
+    attention: Attention,
+    emit_rnn: Vec<Lstm>,
+    output: Linear,
+}
+
+/// Buffers of one caller, kept between steps.
+#[derive(Debug, Clone, Default)]
+pub struct StepScratch {
+    embedded: Vec<f32>,
+    gates: Vec<f32>,
+    contexts: Vec<f32>,
+    joint: Vec<f32>,
+    attention: AttentionScratch,
+}
+
+impl Transducer {
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) naming the first tensor that does not fit.
+    pub fn load(config: &ModelConfig, weights: &Weights<'_>) -> Result<Self> {
+        let t = &config.transducer;
+        let a = &config.attention;
+        let embedding = "transducer.embedding.weight";
+        let num_tokens = weights.rows(embedding, t.embedding_dim)?;
+        let embeddings = weights.tensor(embedding, &[num_tokens, t.embedding_dim])?;
+
+        let context_columns = if t.input_feeding { a.dim } else { 0 };
+        let columns = context_columns + t.embedding_dim;
+        let first = weights.lstm_parts("transducer.state_rnn.0", columns, t.state_dim)?;
+        let (context, token) = split_columns(&first.input, columns, context_columns);
+        let gates = 4 * t.state_dim;
+        let context_input =
+            t.input_feeding.then(|| PackedMatrix::pack(&context, gates, context_columns));
+        let mut state_rnn = vec![Lstm::new(&token, &first.recurrent, first.bias, t.embedding_dim)];
+        for i in 1..t.state_layers {
+            let name = format!("transducer.state_rnn.{i}");
+            state_rnn.push(weights.lstm(&name, t.state_dim, t.state_dim)?);
+        }
+        let tokens = if num_tokens * gates <= MAX_TABLE_VALUES {
+            let mut table = vec![0.0; num_tokens * gates];
+            let rows = Rows { data: &embeddings, stride: t.embedding_dim };
+            state_rnn[0].project_into(num_tokens, rows, &mut table);
+            TokenInput::Gates(table)
+        } else {
+            TokenInput::Embeddings(embeddings)
+        };
+
+        let bias = weights
+            .tensor("transducer.attention.position_bias", &[a.num_heads, a.max_positions])?;
+        let score = match a.score {
+            ScoreKind::ScaledDot => Score::scaled_dot(bias, a.num_heads, a.dim / a.num_heads),
+        };
+        let attention = Attention::new(
+            weights.linear("transducer.attention.query", a.dim, t.state_dim)?,
+            weights.linear("transducer.attention.key", a.dim, config.encoder.dim)?,
+            weights.linear("transducer.attention.value", a.dim, config.encoder.dim)?,
+            score,
+            a.num_heads,
+        );
+        let emit_rnn = (0..t.emit_layers).map(|i| {
+            let inputs = if i == 0 { a.dim + t.state_dim } else { t.emit_dim };
+            weights.lstm(&format!("transducer.emit_rnn.{i}"), inputs, t.emit_dim)
+        });
+        Ok(Self {
+            tokens,
+            embedding_dim: t.embedding_dim,
+            context_input,
+            state_rnn,
+            attention,
+            emit_rnn: emit_rnn.collect::<Result<_>>()?,
+            output: weights.linear("transducer.output", num_tokens, t.emit_dim)?,
+        })
+    }
+
+    pub fn num_tokens(&self) -> usize {
+        self.output.outputs()
+    }
+
+    pub fn attention(&self) -> &Attention {
+        &self.attention
+    }
+
+    /// Weights and biases outside the attention.
+    pub fn num_parameters(&self) -> usize {
+        let layers = self.state_rnn.iter().chain(&self.emit_rnn);
+        let context = self.context_input.as_ref().map_or(0, |m| m.inputs() * m.outputs());
+        self.num_tokens() * self.embedding_dim
+            + context
+            + layers.map(Lstm::num_parameters).sum::<usize>()
+            + self.output.num_parameters()
+    }
+
+    pub fn state_size(&self) -> usize {
+        self.recurrent_size() + self.context_input.as_ref().map_or(0, PackedMatrix::inputs)
+    }
+
+    fn recurrent_size(&self) -> usize {
+        self.state_rnn.iter().chain(&self.emit_rnn).map(|l| 2 * l.hidden()).sum()
+    }
+
+    /// The tokens' and contexts' part of the first layer's gates.
+    fn first_gates_into(&self, states: &[f32], tokens: &[u32], scratch: &mut StepScratch) {
+        let batch = tokens.len();
+        let width = 4 * self.state_rnn[0].hidden();
+        match &self.tokens {
+            TokenInput::Gates(table) => {
+                for (row, token) in scratch.gates.chunks_exact_mut(width).zip(tokens) {
+                    row.copy_from_slice(&table[*token as usize * width..][..width]);
+                }
+            }
+            TokenInput::Embeddings(table) => {
+                let dim = self.embedding_dim;
+                scratch.embedded.clear();
+                for token in tokens {
+                    let row = &table[*token as usize * dim..][..dim];
+                    scratch.embedded.extend_from_slice(row);
+                }
+                let rows = Rows { data: &scratch.embedded, stride: dim };
+                self.state_rnn[0].project_into(batch, rows, &mut scratch.gates);
+            }
+        }
+        if let Some(context_input) = &self.context_input {
+            let contexts =
+                Rows { data: &states[self.recurrent_size()..], stride: self.state_size() };
+            let gates = RowsMut { data: &mut scratch.gates, stride: width };
+            kernels().accumulate(context_input, batch, contexts, gates);
+        }
+    }
+}
+
+/// The transducer bound to one block of one stream.
+#[derive(Debug)]
+pub struct BlockScorer<'a> {
+    transducer: &'a Transducer,
+    memory: &'a KeyValues,
+    window: Window,
+    block: usize,
+    scratch: &'a mut StepScratch,
+}
+
+impl<'a> BlockScorer<'a> {
+    pub(super) fn new(
+        transducer: &'a Transducer,
+        memory: &'a KeyValues,
+        window: Window,
+        block: usize,
+        scratch: &'a mut StepScratch,
+    ) -> Self {
+        Self { transducer, memory, window, block, scratch }
+    }
+
+    /// Size of the output layer, `<e>` included.
+    pub fn num_tokens(&self) -> usize {
+        self.transducer.num_tokens()
+    }
+
+    /// Values of one recurrent state. The first state of a stream is all zeros.
+    pub fn state_size(&self) -> usize {
+        self.transducer.state_size()
+    }
+
+    /// Contexts `[batch, context_dim]` of the latest step.
+    pub fn contexts(&self) -> &[f32] {
+        &self.scratch.contexts
+    }
+
+    /// One step of a batch of hypotheses: `states` `[batch, state_size]` and the previous token
+    /// of each give `next` `[batch, state_size]` and `log_probs` `[batch, num_tokens]`. A row's
+    /// results do not depend on the other rows.
+    ///
+    /// # Panics
+    /// If a slice does not hold `tokens.len()` rows, a token is out of range, or the block's
+    /// frames are not in memory.
+    pub fn step_into(
+        &mut self,
+        states: &[f32],
+        tokens: &[u32],
+        next: &mut [f32],
+        log_probs: &mut [f32],
+    ) {
+        let t = self.transducer;
+        let batch = tokens.len();
+        let size = t.state_size();
+        assert!(states.len() == batch * size && next.len() == batch * size, "state rows");
+        assert_eq!(log_probs.len(), batch * t.num_tokens(), "log-probability rows");
+        if batch == 0 {
+            return;
+        }
+        let s = &mut *self.scratch;
+        let (state_dim, context_dim) = (t.state_rnn[0].hidden(), t.attention.dim());
+
+        let mut offset = 0;
+        for (i, layer) in t.state_rnn.iter().enumerate() {
+            s.gates.resize(batch * 4 * state_dim, 0.0);
+            if i == 0 {
+                t.first_gates_into(states, tokens, s);
+            } else {
+                let below = Rows { data: &next[offset - 2 * state_dim..], stride: size };
+                layer.project_into(batch, below, &mut s.gates);
+            }
+            let old = Rows { data: &states[offset..], stride: size };
+            let mut new = RowsMut { data: &mut next[offset..], stride: size };
+            layer.step_into(batch, &mut s.gates, old, &mut new);
+            offset += 2 * state_dim;
+        }
+
+        s.contexts.resize(batch * context_dim, 0.0);
+        let top = Rows { data: &next[offset - 2 * state_dim..], stride: size };
+        let (memory, window, block) = (self.memory, self.window, self.block);
+        let (contexts, attention) = (&mut s.contexts, &mut s.attention);
+        t.attention.attend_into(batch, top, memory, window, block, attention, contexts);
+        s.joint.clear();
+        for (context, row) in s.contexts.chunks_exact(context_dim).zip(next.chunks_exact_mut(size))
+        {
+            s.joint.extend_from_slice(context);
+            s.joint.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
+            if t.context_input.is_some() {
+                row[size - context_dim..].copy_from_slice(context);
+            }
+        }
+
+        let emit_dim = t.emit_rnn[0].hidden();
+        s.gates.resize(batch * 4 * emit_dim, 0.0);
+        for (i, layer) in t.emit_rnn.iter().enumerate() {
+            let below = if i == 0 {
+                Rows { data: &s.joint, stride: context_dim + state_dim }
+            } else {
+                Rows { data: &next[offset - 2 * emit_dim..], stride: size }
+            };
+            layer.project_into(batch, below, &mut s.gates);
+            let old = Rows { data: &states[offset..], stride: size };
+            let mut new = RowsMut { data: &mut next[offset..], stride: size };
+            layer.step_into(batch, &mut s.gates, old, &mut new);
+            offset += 2 * emit_dim;
+        }
+        let top = Rows { data: &next[offset - 2 * emit_dim..], stride: size };
+        t.output.forward_rows_into(batch, top, log_probs);
+        for row in log_probs.chunks_exact_mut(t.num_tokens()) {
+            kernels().log_softmax(row);
+        }
+    }
+}
+
+/// Splits row-major columns at `at`.
+fn split_columns(weight: &[f32], columns: usize, at: usize) -> (Vec<f32>, Vec<f32>) {
+    let rows = weight.chunks_exact(columns);
+    let left = rows.clone().flat_map(|r| &r[..at]).copied().collect();
+    (left, rows.flat_map(|r| &r[at..]).copied().collect())
+}

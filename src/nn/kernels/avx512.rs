@@ -1,0 +1,105 @@
+//! AVX-512F.
+
+use std::arch::x86_64::{
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+
+use super::{Kernels, LANES, Tile};
+
+/// The table, if the machine has the instructions.
+pub(super) fn table() -> Option<Kernels> {
+    if !is_x86_feature_detected!("avx512f") {
+        return None;
+    }
+    Some(Kernels {
+        name: "avx512",
+        tile_rows: [8, 8, 8, 6],
+        tile,
+        dot,
+        add_scaled,
+        lstm_cell,
+        softmax,
+        log_softmax,
+        layer_norm,
+    })
+}
+
+super::elementwise::elementwise!("avx512f");
+
+fn tile(tile: &Tile<'_>, y: &mut [f32]) {
+    macro_rules! dispatch {
+        ($groups:literal: $($rows:literal)*) => {
+            match tile.rows {
+                $($rows => run::<$rows, $groups>(tile, y),)*
+                _ => unreachable!("tiles have at most the rows of the table"),
+            }
+        };
+    }
+    match tile.width / LANES {
+        1 => dispatch!(1: 1 2 3 4 5 6 7 8),
+        2 => dispatch!(2: 1 2 3 4 5 6 7 8),
+        3 => dispatch!(3: 1 2 3 4 5 6 7 8),
+        4 => dispatch!(4: 1 2 3 4 5 6),
+        _ => unreachable!("panels have at most 4 groups"),
+    }
+}
+
+#[expect(unsafe_code, reason = "checked entry to the vector code")]
+fn run<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>, y: &mut [f32]) {
+    tile.check(y);
+    assert!(tile.rows == ROWS && tile.width == GROUPS * LANES);
+    // SAFETY: the table exists only where avx512f was detected, and `check` has proved that
+    // ROWS rows of inputs, the panel and ROWS rows of outputs lie inside their slices.
+    unsafe {
+        sums::<ROWS, GROUPS>(
+            tile.x.as_ptr(),
+            tile.x_stride,
+            tile.inputs(),
+            tile.panel.as_ptr(),
+            y.as_mut_ptr(),
+            tile.y_stride,
+        );
+    }
+}
+
+/// # Safety
+/// Needs avx512f; `x` holds ROWS rows of `inputs`, `w` `inputs * GROUPS * LANES` values, `y` ROWS
+/// rows of `GROUPS * LANES`.
+#[expect(unsafe_code, reason = "vector loads and stores through pointers")]
+#[expect(clippy::needless_range_loop, reason = "two arrays advance together")]
+#[target_feature(enable = "avx512f")]
+unsafe fn sums<const ROWS: usize, const GROUPS: usize>(
+    x: *const f32,
+    x_stride: usize,
+    inputs: usize,
+    w: *const f32,
+    y: *mut f32,
+    y_stride: usize,
+) {
+    let mut acc = [[_mm512_setzero_ps(); GROUPS]; ROWS];
+    // SAFETY: the caller's promise covers every offset below.
+    unsafe {
+        for r in 0..ROWS {
+            for g in 0..GROUPS {
+                acc[r][g] = _mm512_loadu_ps(y.add(r * y_stride + g * LANES));
+            }
+        }
+        for k in 0..inputs {
+            let mut weights = [_mm512_setzero_ps(); GROUPS];
+            for g in 0..GROUPS {
+                weights[g] = _mm512_loadu_ps(w.add((k * GROUPS + g) * LANES));
+            }
+            for r in 0..ROWS {
+                let value = _mm512_set1_ps(*x.add(r * x_stride + k));
+                for g in 0..GROUPS {
+                    acc[r][g] = _mm512_fmadd_ps(value, weights[g], acc[r][g]);
+                }
+            }
+        }
+        for r in 0..ROWS {
+            for g in 0..GROUPS {
+                _mm512_storeu_ps(y.add(r * y_stride + g * LANES), acc[r][g]);
+            }
+        }
+    }
+}

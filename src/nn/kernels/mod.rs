@@ -1,0 +1,175 @@
+//! The inner loops, one file per instruction set, chosen once at run time.
+//!
+//! Weights come packed in panels of up to [`PANEL`] outputs, input-major, so that one pass over
+//! a panel feeds a tile of `rows x outputs` sums held in registers. Each sum starts from what `y`
+//! holds and takes the inputs in ascending order, so the bits of a row do not depend on the rows
+//! computed beside it. `AArch64` runs the portable file, which the compiler turns into NEON.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod elementwise;
+mod portable;
+
+use std::sync::OnceLock;
+
+use super::matrix::{PackedMatrix, Rows, RowsMut};
+
+/// Outputs are padded to a multiple of this.
+pub const LANES: usize = 16;
+/// Outputs in a full panel.
+pub const PANEL: usize = 4 * LANES;
+/// No tile has more rows.
+const MAX_TILE_ROWS: usize = 8;
+
+/// Inputs of one tile: `rows` rows of `x`, `x_stride` apart, times one panel `[inputs, width]`.
+struct Tile<'a> {
+    x: &'a [f32],
+    x_stride: usize,
+    rows: usize,
+    panel: &'a [f32],
+    /// A multiple of [`LANES`] up to [`PANEL`].
+    width: usize,
+    y_stride: usize,
+}
+
+impl Tile<'_> {
+    fn inputs(&self) -> usize {
+        self.panel.len() / self.width
+    }
+
+    /// # Panics
+    /// If a tile would reach outside its slices; the vector kernels rely on it.
+    fn check(&self, y: &[f32]) {
+        let inputs = self.inputs();
+        assert!(self.rows >= 1 && self.width >= LANES && inputs * self.width == self.panel.len());
+        assert!(self.x.len() >= (self.rows - 1) * self.x_stride + inputs);
+        assert!(y.len() >= (self.rows - 1) * self.y_stride + self.width);
+    }
+}
+
+type LayerNormFn = fn(&[f32], &[f32], &[f32], f32, &mut [f32]);
+
+/// The functions of one instruction set.
+#[derive(Clone, Copy)]
+pub struct Kernels {
+    name: &'static str,
+    /// Rows of a tile for panels of 1, 2, 3, 4 times [`LANES`] outputs.
+    tile_rows: [usize; 4],
+    tile: fn(&Tile<'_>, &mut [f32]),
+    dot: fn(&[f32], &[f32]) -> f32,
+    add_scaled: fn(f32, &[f32], &mut [f32]),
+    lstm_cell: fn(&[f32], &mut [f32], &mut [f32]),
+    softmax: fn(&mut [f32]),
+    log_softmax: fn(&mut [f32]),
+    layer_norm: LayerNormFn,
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Kernels").field(&self.name).finish()
+    }
+}
+
+/// The fastest kernels this machine can run.
+pub fn kernels() -> &'static Kernels {
+    static BEST: OnceLock<Kernels> = OnceLock::new();
+    BEST.get_or_init(|| {
+        Kernels::available().into_iter().next_back().unwrap_or_else(Kernels::portable)
+    })
+}
+
+impl Kernels {
+    /// Plain Rust, the reference for the others.
+    pub fn portable() -> Self {
+        portable::table()
+    }
+
+    /// All that this machine can run, slowest first.
+    pub fn available() -> Vec<Self> {
+        let mut all = vec![Self::portable()];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(avx2::table());
+            all.extend(avx512::table());
+        }
+        all
+    }
+
+    /// Name of the instruction set.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `y[b, n] += sum_k x[b, k] w[n, k]` for the first `batch` rows.
+    ///
+    /// # Panics
+    /// If a slice is too short for `batch` rows.
+    pub fn accumulate(&self, w: &PackedMatrix, batch: usize, x: Rows<'_>, y: RowsMut<'_>) {
+        let RowsMut { data: y, stride: y_stride } = y;
+        let mut edge = [0.0; MAX_TILE_ROWS * PANEL];
+        for (first, outputs, panel) in w.panels() {
+            let width = outputs.next_multiple_of(LANES);
+            let tile_rows = self.tile_rows[width / LANES - 1];
+            let mut row = 0;
+            while row < batch {
+                let rows = tile_rows.min(batch - row);
+                let x_rows = &x.data[row * x.stride..];
+                let tile = Tile { x: x_rows, x_stride: x.stride, rows, panel, width, y_stride };
+                let y_rows = &mut y[row * y_stride + first..];
+                if outputs == width {
+                    (self.tile)(&tile, y_rows);
+                } else {
+                    for r in 0..rows {
+                        let from = &y_rows[r * y_stride..r * y_stride + outputs];
+                        edge[r * width..r * width + outputs].copy_from_slice(from);
+                    }
+                    (self.tile)(&Tile { y_stride: width, ..tile }, &mut edge);
+                    for r in 0..rows {
+                        let from = &edge[r * width..r * width + outputs];
+                        y_rows[r * y_stride..r * y_stride + outputs].copy_from_slice(from);
+                    }
+                }
+                row += rows;
+            }
+        }
+    }
+
+    /// `sum a b`.
+    pub fn dot(&self, a: &[f32], b: &[f32]) -> f32 {
+        (self.dot)(a, b)
+    }
+
+    /// `y += a x`.
+    pub fn add_scaled(&self, a: f32, x: &[f32], y: &mut [f32]) {
+        (self.add_scaled)(a, x, y);
+    }
+
+    /// One LSTM step from gate sums `[4, hidden]` (input, forget, cell, output); `c` and `h`
+    /// `[hidden]` are overwritten.
+    ///
+    /// # Panics
+    /// If `gates` or `h` is shorter than `c` demands.
+    pub fn lstm_cell(&self, gates: &[f32], c: &mut [f32], h: &mut [f32]) {
+        (self.lstm_cell)(gates, c, h);
+    }
+
+    /// Softmax in place.
+    pub fn softmax(&self, x: &mut [f32]) {
+        (self.softmax)(x);
+    }
+
+    /// Logarithm of the softmax in place.
+    pub fn log_softmax(&self, x: &mut [f32]) {
+        (self.log_softmax)(x);
+    }
+
+    /// Layer normalisation of one row into `y`.
+    pub fn layer_norm(&self, x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) {
+        (self.layer_norm)(x, weight, bias, eps, y);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Plain loops: the reference, and what runs where no other file fits.
+
+use super::{Kernels, LANES, Tile, elementwise};
+
+pub(super) fn table() -> Kernels {
+    Kernels {
+        name: "portable",
+        tile_rows: [4; 4],
+        tile,
+        dot: elementwise::dot,
+        add_scaled: elementwise::add_scaled,
+        lstm_cell: elementwise::lstm_cell,
+        softmax: elementwise::softmax,
+        log_softmax: elementwise::log_softmax,
+        layer_norm: elementwise::layer_norm,
+    }
+}
+
+/// Fused where the target always has it (`AArch64`); elsewhere it would be a slow library call.
+fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+        a.mul_add(b, c)
+    } else {
+        a * b + c
+    }
+}
+
+fn tile(tile: &Tile<'_>, y: &mut [f32]) {
+    tile.check(y);
+    let inputs = tile.inputs();
+    for r in 0..tile.rows {
+        let x = &tile.x[r * tile.x_stride..r * tile.x_stride + inputs];
+        let y = &mut y[r * tile.y_stride..r * tile.y_stride + tile.width];
+        for (group, y) in y.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let mut sums = *y;
+            for (x, w) in x.iter().zip(tile.panel.chunks_exact(tile.width)) {
+                let w = &w[group * LANES..][..LANES];
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum = multiply_add(*x, *w, *sum);
+                }
+            }
+            *y = sums;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use super::*;
+
+fn noise(n: usize, mut seed: u32) -> Vec<f32> {
+    (0..n)
+        .map(|_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn assert_close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(got.len(), expected.len());
+    for (i, (g, e)) in got.iter().zip(expected).enumerate() {
+        assert!((g - e).abs() <= tolerance, "{what} [{i}]: got {g}, expected {e}");
+    }
+}
+
+#[test]
+fn every_product_equals_the_plain_loop() {
+    for (n, k) in [(1, 1), (7, 3), (16, 9), (32, 288), (48, 64), (79, 320), (130, 65), (256, 512)] {
+        let weights = noise(n * k, 1);
+        let packed = PackedMatrix::pack(&weights, n, k);
+        for batch in [1, 2, 3, 5, 6, 7, 8, 9, 17, 32] {
+            let x = noise(batch * k, 2);
+            let start = noise(batch * n, 3);
+            let mut expected = start.clone();
+            for b in 0..batch {
+                for j in 0..n {
+                    let products = (0..k).map(|i| f64::from(x[b * k + i] * weights[j * k + i]));
+                    expected[b * n + j] += products.sum::<f64>() as f32;
+                }
+            }
+            for kernels in Kernels::available() {
+                let mut y = start.clone();
+                kernels.accumulate(
+                    &packed,
+                    batch,
+                    Rows { data: &x, stride: k },
+                    RowsMut { data: &mut y, stride: n },
+                );
+                assert_close(&y, &expected, 1e-4, &format!("{kernels:?} {batch}x{n}x{k}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_has_the_same_bits_in_any_batch() {
+    let (n, k) = (200, 130);
+    let packed = PackedMatrix::pack(&noise(n * k, 1), n, k);
+    let x = noise(32 * k, 2);
+    for kernels in Kernels::available() {
+        let mut whole = vec![0.0; 32 * n];
+        let rows = Rows { data: &x, stride: k };
+        kernels.accumulate(&packed, 32, rows, RowsMut { data: &mut whole, stride: n });
+        for batch in 1..32 {
+            for first in 0..32 - batch {
+                let mut y = vec![0.0; batch * n];
+                let rows = Rows { data: &x[first * k..], stride: k };
+                kernels.accumulate(&packed, batch, rows, RowsMut { data: &mut y, stride: n });
+                assert_eq!(y, whole[first * n..(first + batch) * n], "{kernels:?} {batch}");
+            }
+        }
+    }
+}
+
+#[test]
+fn elementwise_functions_give_the_same_bits_everywhere() {
+    let reference = Kernels::portable();
+    for kernels in Kernels::available() {
+        for n in [1, 15, 16, 17, 79, 320] {
+            let gates = noise(4 * n, 1).iter().map(|v| v * 10.0).collect::<Vec<_>>();
+            let (mut c, mut c_ref) = (noise(n, 2), noise(n, 2));
+            let (mut h, mut h_ref) = (vec![0.0; n], vec![0.0; n]);
+            kernels.lstm_cell(&gates, &mut c, &mut h);
+            reference.lstm_cell(&gates, &mut c_ref, &mut h_ref);
+            assert_eq!((&c, &h), (&c_ref, &h_ref));
+            assert_eq!(kernels.dot(&c, &h).to_bits(), reference.dot(&c, &h).to_bits());
+            let (mut p, mut p_ref) = (c.clone(), c.clone());
+            kernels.add_scaled(0.3, &h, &mut p);
+            reference.add_scaled(0.3, &h, &mut p_ref);
+            kernels.softmax(&mut p);
+            reference.softmax(&mut p_ref);
+            assert_eq!(p, p_ref);
+            kernels.log_softmax(&mut c);
+            reference.log_softmax(&mut c_ref);
+            assert_eq!(c, c_ref);
+            let (mut y, mut y_ref) = (vec![0.0; n], vec![0.0; n]);
+            kernels.layer_norm(&gates[..n], &p, &h, 1e-5, &mut y);
+            reference.layer_norm(&gates[..n], &p, &h, 1e-5, &mut y_ref);
+            assert_eq!(y, y_ref);
+        }
+    }
+}
+
+#[test]
+fn log_softmax_is_the_logarithm_of_a_distribution() {
+    let mut x = noise(79, 5).iter().map(|v| v * 20.0).collect::<Vec<_>>();
+    let mut p = x.clone();
+    kernels().log_softmax(&mut x);
+    kernels().softmax(&mut p);
+    assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    for (log, p) in x.iter().zip(&p) {
+        assert!((log.exp() - p).abs() < 1e-6);
+    }
+}

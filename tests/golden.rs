@@ -1,0 +1,155 @@
+//! Law 2: Rust equals `PyTorch`. The cases come from `training/golden.py`.
+
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use vivavoce::attention::KeyValues;
+use vivavoce::features::{FeatureExtractor, Normalizer};
+use vivavoce::model::{Model, StepScratch};
+
+const TOLERANCE: f32 = 1e-4;
+
+struct Case {
+    name: String,
+    model: Model,
+    bytes: Vec<u8>,
+}
+
+fn cases() -> Vec<Case> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let Ok(entries) = std::fs::read_dir(&root) else {
+        println!("skipped: {} does not exist", root.display());
+        return Vec::new();
+    };
+    let mut folders: Vec<PathBuf> =
+        entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    folders.sort();
+    assert!(!folders.is_empty(), "no case in {}", root.display());
+    folders
+        .iter()
+        .map(|folder| Case {
+            name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            model: Model::load(folder).unwrap(),
+            bytes: std::fs::read(folder.join("golden.safetensors")).unwrap(),
+        })
+        .collect()
+}
+
+impl Case {
+    fn floats(&self, name: &str) -> Option<Vec<f32>> {
+        let all = SafeTensors::deserialize(&self.bytes).unwrap();
+        let tensor = all.tensor(name).ok()?;
+        assert_eq!(tensor.dtype(), Dtype::F32, "{name}");
+        Some(tensor.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    }
+
+    fn ids(&self, name: &str) -> Vec<u32> {
+        let all = SafeTensors::deserialize(&self.bytes).unwrap();
+        let tensor = all.tensor(name).unwrap();
+        assert_eq!(tensor.dtype(), Dtype::I64, "{name}");
+        let values = tensor.data().as_chunks().0.iter().map(|b| i64::from_le_bytes(*b));
+        values.map(|v| u32::try_from(v).unwrap()).collect()
+    }
+
+    fn assert_close(&self, what: &str, got: &[f32], width: usize) {
+        let expected = self.floats(what).unwrap_or_else(|| panic!("{}: no {what}", self.name));
+        assert_eq!(got.len(), expected.len(), "{}: length of {what}", self.name);
+        let difference = |i: usize| (got[i] - expected[i]).abs();
+        let worst = (0..got.len()).max_by(|a, b| difference(*a).total_cmp(&difference(*b)));
+        let Some(worst) = worst else { return };
+        println!("{}: {what}: max difference {:e}", self.name, difference(worst));
+        assert!(
+            difference(worst) < TOLERANCE,
+            "{}: {what}[{}, {}]: got {}, expected {}, max difference {:e}",
+            self.name,
+            worst / width,
+            worst % width,
+            got[worst],
+            expected[worst],
+            difference(worst),
+        );
+    }
+
+    fn memory(&self) -> KeyValues {
+        let mut memory = KeyValues::default();
+        self.model.project_into(&self.floats("encoder").unwrap(), &mut memory);
+        memory
+    }
+}
+
+#[test]
+fn features_equal_pytorch() {
+    for case in cases() {
+        let Some(samples) = case.floats("samples") else { continue };
+        let config = &case.model.config().features;
+        let (mean, inv_std) = case.model.normalization();
+        let normalizer = Normalizer::new(mean, inv_std).unwrap();
+        let got = FeatureExtractor::new(config, normalizer).unwrap().extract(&samples).unwrap();
+        case.assert_close("features", &got, config.num_mel_bins);
+    }
+}
+
+#[test]
+fn the_encoder_equals_pytorch() {
+    for case in cases() {
+        let features = case.floats("features").unwrap();
+        let mut got = Vec::new();
+        case.model.encode_into(&mut case.model.encoder_state(), &features, &mut got);
+        case.assert_close("encoder", &got, case.model.encoder_dim());
+    }
+}
+
+#[test]
+fn teacher_forced_steps_equal_pytorch() {
+    for case in cases() {
+        let (model, memory) = (&case.model, case.memory());
+        let window = Model::window(model.config().latency_mode(Some("balanced")).unwrap());
+        let mut states = vec![0.0; model.state_size()];
+        let mut next = states.clone();
+        let mut row = vec![0.0; model.num_tokens()];
+        let (mut contexts, mut log_probs) = (Vec::new(), Vec::new());
+        let mut scratch = StepScratch::default();
+        let (mut block, mut previous) = (0, 0);
+        for token in case.ids("tokens") {
+            let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
+            scorer.step_into(&states, &[previous], &mut next, &mut row);
+            contexts.extend_from_slice(scorer.contexts());
+            log_probs.extend_from_slice(&row);
+            std::mem::swap(&mut states, &mut next);
+            block += usize::from(token == 0);
+            previous = token;
+        }
+        case.assert_close("context", &contexts, model.context_dim());
+        case.assert_close("log_probs", &log_probs, model.num_tokens());
+    }
+}
+
+#[test]
+fn greedy_tokens_equal_pytorch() {
+    for case in cases() {
+        let (model, memory) = (&case.model, case.memory());
+        let mode = model.config().latency_mode(Some("balanced")).unwrap();
+        let window = Model::window(mode);
+        let mut states = vec![0.0; model.state_size()];
+        let mut next = states.clone();
+        let mut row = vec![0.0; model.num_tokens()];
+        let mut got = Vec::new();
+        let mut scratch = StepScratch::default();
+        let mut previous = 0;
+        for block in 0..window.num_blocks(memory.num_frames()) {
+            let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
+            for step in 1..=mode.max_tokens_per_block {
+                scorer.step_into(&states, &[previous], &mut next, &mut row);
+                std::mem::swap(&mut states, &mut next);
+                let best = (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b]));
+                let last = step == mode.max_tokens_per_block;
+                previous = if last { 0 } else { best.unwrap() as u32 };
+                if previous == 0 {
+                    break;
+                }
+                got.push(previous);
+            }
+        }
+        assert_eq!(got, case.ids("greedy"), "{}: greedy tokens", case.name);
+    }
+}
