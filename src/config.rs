@@ -256,7 +256,7 @@ impl ModelConfig {
                 within("encoder.frontend.channels", channels[0], 1, 512)?;
                 within("encoder.frontend.channels", channels[1], 1, 512)?;
                 within("encoder.frontend.stack", *stack, 1, 8)?;
-                if f.num_mel_bins % 4 != 0 {
+                if !f.num_mel_bins.is_multiple_of(4) {
                     return Err(Error::config("features.num_mel_bins", "must be a multiple of 4"));
                 }
             }
@@ -274,7 +274,7 @@ impl ModelConfig {
         within("attention.num_heads", a.num_heads, 1, 64)?;
         within("attention.dim", a.dim, a.num_heads, 4096)?;
         within("attention.max_positions", a.max_positions, 1, 1024)?;
-        if a.dim % a.num_heads != 0 {
+        if !a.dim.is_multiple_of(a.num_heads) {
             return Err(Error::config("attention.dim", "must be a multiple of num_heads"));
         }
         for (name, mode) in &self.latency_modes {

@@ -2,5 +2,8 @@
 
 pub mod config;
 pub mod error;
+pub mod lexicon;
+pub mod lm;
+pub mod tokens;
 
 pub use error::{Error, Result};
