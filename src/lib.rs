@@ -4,6 +4,7 @@ pub mod config;
 pub mod error;
 pub mod lexicon;
 pub mod lm;
+pub mod search;
 pub mod tokens;
 
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ fn table() -> TokenTable {
     let mut text = String::from("<e>\n");
     for suffix in ["", "_E"] {
         for phone in phones.split(' ') {
-            text += &format!("{phone}{suffix}\n");
+            text.extend([phone, suffix, "\n"]);
         }
     }
     TokenTable::parse(&text).unwrap()

@@ -18,6 +18,13 @@ pub struct LmState {
     nodes: [u32; MAX_ORDER - 1],
 }
 
+/// The state where there is no model.
+impl Default for LmState {
+    fn default() -> Self {
+        Self { nodes: [NONE; MAX_ORDER - 1] }
+    }
+}
+
 /// An n-gram model of order 1 to 4. Word `i` is word `i` of the lexicon that the model was made with; any other number
 /// stands for an unknown word. Log-probabilities are natural; those of two words and more are quantised to 256 values.
 #[derive(Debug)]
@@ -61,9 +68,9 @@ impl NgramLm {
 
     /// The state at the start of a sentence.
     pub fn start(&self) -> LmState {
-        let mut nodes = [NONE; MAX_ORDER - 1];
-        nodes[0] = self.num_words + 1;
-        LmState { nodes }
+        let mut state = LmState::default();
+        state.nodes[0] = self.num_words + 1;
+        state
     }
 
     /// Log-probability of `word` after `state`, and the state after it.
@@ -83,8 +90,8 @@ impl NgramLm {
     }
 
     fn advance(&self, state: LmState, word: u32) -> (f32, LmState) {
-        let mut next = [NONE; MAX_ORDER - 1];
-        next[0] = word;
+        let mut next = LmState::default();
+        next.nodes[0] = word;
         let mut log_prob = self.unigrams.log_prob(&self.data, word);
         for (k, level) in self.levels.iter().enumerate() {
             let context = state.nodes[k];
@@ -95,13 +102,13 @@ impl NgramLm {
             if let Some(node) = level.find(&self.data, begin, end, word) {
                 log_prob = level.log_prob(&self.data, node);
                 if k + 2 < self.order && self.matters(k + 1, node) {
-                    next[k + 1] = node;
+                    next.nodes[k + 1] = node;
                 }
             } else {
                 log_prob += self.backoff(k, context);
             }
         }
-        (log_prob, LmState { nodes: next })
+        (log_prob, next)
     }
 
     /// Where the n-grams of `k + 2` words that continue `context` (one of `k + 1` words) lie.
