@@ -159,6 +159,13 @@ pub struct SearchConfig {
     pub end_of_block_bias: f32,
     /// Hypotheses this far below the best are dropped.
     pub prune_log_prob: f32,
+    /// Factor of a pronunciation's cost in the lexicon.
+    #[serde(default = "default_pronunciation_weight")]
+    pub pronunciation_weight: f32,
+}
+
+fn default_pronunciation_weight() -> f32 {
+    0.5
 }
 
 /// `config.json`.
@@ -291,6 +298,7 @@ impl ModelConfig {
         finite("search.lm_weight", s.lm_weight, 0.0, 100.0)?;
         finite("search.word_bonus", s.word_bonus, -100.0, 100.0)?;
         finite("search.end_of_block_bias", s.end_of_block_bias, -100.0, 100.0)?;
+        finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
         finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)
     }
 }

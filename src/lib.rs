@@ -5,7 +5,11 @@ pub mod audio;
 pub mod config;
 pub mod error;
 pub mod features;
+pub mod lexicon;
+pub mod lm;
 pub mod model;
 pub mod nn;
+pub mod search;
+pub mod tokens;
 
 pub use error::{Error, Result};

@@ -1,0 +1,241 @@
+//! The layout of `lm.bin`: a trie of sorted arrays. Nothing in it is aligned; values are little-endian.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{MAX_ORDER, NgramLm};
+use crate::error::{Error, Result};
+
+const FILE: &str = "lm.bin";
+const MAGIC: &[u8; 4] = b"VVLM";
+const VERSION: u32 = 1;
+/// The unknown word and the two sentence marks follow the words.
+const MARKS: usize = 3;
+/// N-grams that share one absolute child offset.
+const ANCHOR: usize = 32;
+const BOOK: usize = 256;
+const STEP: f32 = 1.0 / 2048.0;
+/// Log-probabilities and back-offs beyond this are damage; it keeps every sum finite.
+const LIMIT: f32 = 1e4;
+
+fn u16_at(data: &[u8], start: usize, i: usize) -> u16 {
+    let at = start + 2 * i;
+    u16::from_le_bytes([data[at], data[at + 1]])
+}
+
+fn u32_at(data: &[u8], start: usize, i: usize) -> u32 {
+    let at = start + 4 * i;
+    u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]])
+}
+
+/// Single words. Fields are offsets into the file.
+#[derive(Debug)]
+pub(super) struct Unigrams {
+    log_probs: usize,
+    backoffs: usize,
+    /// `None` in a model of order 1.
+    children: Option<usize>,
+}
+
+impl Unigrams {
+    pub fn log_prob(&self, data: &[u8], word: u32) -> f32 {
+        -f32::from(u16_at(data, self.log_probs, word as usize)) * STEP
+    }
+
+    pub fn backoff(&self, data: &[u8], word: u32) -> f32 {
+        (f32::from(u16_at(data, self.backoffs, word as usize)) - 32768.0) * STEP
+    }
+
+    pub fn children(&self, data: &[u8], word: u32) -> (u32, u32) {
+        self.children.map_or((0, 0), |at| {
+            (u32_at(data, at, word as usize), u32_at(data, at, word as usize + 1))
+        })
+    }
+}
+
+/// Where the n-grams of the next order lie that continue one of this order.
+#[derive(Debug)]
+struct Children {
+    backoff_book: Vec<f32>,
+    backoffs: usize,
+    anchors: usize,
+    offsets: usize,
+}
+
+impl Children {
+    fn begin(&self, data: &[u8], node: usize) -> u64 {
+        u64::from(u32_at(data, self.anchors, node / ANCHOR))
+            + u64::from(u16_at(data, self.offsets, node))
+    }
+}
+
+/// N-grams of one order above 1. Offsets into the file.
+#[derive(Debug)]
+pub(super) struct Level {
+    count: usize,
+    log_prob_book: Vec<f32>,
+    words: usize,
+    log_probs: usize,
+    /// `None` in the highest order.
+    children: Option<Children>,
+}
+
+impl Level {
+    pub fn find(&self, data: &[u8], begin: u32, end: u32, word: u32) -> Option<u32> {
+        let (mut low, mut high) = (begin, end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match u32::from(u16_at(data, self.words, middle as usize)).cmp(&word) {
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    pub fn log_prob(&self, data: &[u8], node: u32) -> f32 {
+        self.log_prob_book[usize::from(data[self.log_probs + node as usize])]
+    }
+
+    pub fn backoff(&self, data: &[u8], node: u32) -> f32 {
+        let Some(children) = &self.children else { return 0.0 };
+        children.backoff_book[usize::from(data[children.backoffs + node as usize])]
+    }
+
+    pub fn children(&self, data: &[u8], node: u32) -> (u32, u32) {
+        let Some(children) = &self.children else { return (0, 0) };
+        let node = node as usize;
+        // Both fit: `parse` checked that they rise to the number of n-grams of the next order.
+        (children.begin(data, node) as u32, children.begin(data, node + 1) as u32)
+    }
+}
+
+struct Reader<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, count: usize, size: usize) -> Result<usize> {
+        let start = self.at;
+        let end = count.checked_mul(size).and_then(|n| n.checked_add(start));
+        match end {
+            Some(end) if end <= self.data.len() => self.at = end,
+            _ => return Err(Error::model(FILE, "truncated")),
+        }
+        Ok(start)
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        Ok(u32_at(self.data, self.take(1, 4)?, 0))
+    }
+
+    fn book(&mut self) -> Result<Vec<f32>> {
+        let start = self.take(BOOK, 4)?;
+        let book: Vec<f32> =
+            (0..BOOK).map(|i| f32::from_bits(u32_at(self.data, start, i))).collect();
+        match book.iter().find(|v| v.is_nan() || v.abs() > LIMIT) {
+            Some(value) => {
+                Err(Error::model(FILE, format!("{value} in a table of log-probabilities")))
+            }
+            None => Ok(book),
+        }
+    }
+}
+
+/// Checks that ranges rise from 0 to `total` and that the words in each rise strictly.
+fn check_children(
+    data: &[u8],
+    begins: impl Iterator<Item = u64>,
+    total: usize,
+    words: usize,
+    vocabulary: Range<u32>,
+) -> Result<()> {
+    let mut previous = 0;
+    for (i, begin) in begins.enumerate() {
+        if begin < previous || begin > total as u64 || (i == 0 && begin != 0) {
+            return Err(Error::model(FILE, "offsets do not rise"));
+        }
+        let mut last = None;
+        for at in previous..begin {
+            let word = u32::from(u16_at(data, words, at as usize));
+            if !vocabulary.contains(&word) || last.is_some_and(|l| l >= word) {
+                return Err(Error::model(FILE, "words are not sorted"));
+            }
+            last = Some(word);
+        }
+        previous = begin;
+    }
+    if previous != total as u64 {
+        return Err(Error::model(FILE, "n-grams without a context"));
+    }
+    Ok(())
+}
+
+pub(super) fn parse(data: Cow<'static, [u8]>) -> Result<NgramLm> {
+    let mut reader = Reader { data: &data, at: 0 };
+    let magic = reader.take(4, 1)?;
+    if &data[magic..magic + 4] != MAGIC {
+        return Err(Error::model(FILE, "not a language model of this program"));
+    }
+    let version = reader.u32()?;
+    if version != VERSION {
+        return Err(Error::model(FILE, format!("version {version}, expected {VERSION}")));
+    }
+    let order = reader.u32()? as usize;
+    if !(1..=MAX_ORDER).contains(&order) {
+        return Err(Error::model(FILE, format!("order {order} is not in 1..={MAX_ORDER}")));
+    }
+    let num_words = reader.u32()?;
+    let fingerprint = u64::from(reader.u32()?) | u64::from(reader.u32()?) << 32;
+    let mut counts = [0; MAX_ORDER];
+    for count in &mut counts {
+        *count = reader.u32()? as usize;
+    }
+    let vocabulary = num_words as usize + MARKS;
+    if vocabulary > 1 << 16 || counts[0] != vocabulary || counts[order..].iter().any(|c| *c != 0) {
+        return Err(Error::model(FILE, "numbers of n-grams do not fit together"));
+    }
+
+    let log_probs = reader.take(vocabulary, 2)?;
+    let backoffs = reader.take(vocabulary, 2)?;
+    let children = if order > 1 { Some(reader.take(vocabulary + 1, 4)?) } else { None };
+    let unigrams = Unigrams { log_probs, backoffs, children };
+    let mut levels = Vec::with_capacity(order - 1);
+    for k in 2..=order {
+        let count = counts[k - 1];
+        let log_prob_book = reader.book()?;
+        let words = reader.take(count, 2)?;
+        let log_probs = reader.take(count, 1)?;
+        let children = if k < order {
+            let backoff_book = reader.book()?;
+            let backoffs = reader.take(count, 1)?;
+            let anchors = reader.take(count / ANCHOR + 1, 4)?;
+            let offsets = reader.take(count + 1, 2)?;
+            Some(Children { backoff_book, backoffs, anchors, offsets })
+        } else {
+            None
+        };
+        levels.push(Level { count, log_prob_book, words, log_probs, children });
+    }
+    if reader.at != data.len() {
+        return Err(Error::model(FILE, format!("{} bytes too many", data.len() - reader.at)));
+    }
+    for (k, level) in levels.iter().enumerate() {
+        let words = 0..vocabulary as u32;
+        match (k, unigrams.children) {
+            (0, Some(at)) => {
+                let begins = (0..=vocabulary).map(|i| u64::from(u32_at(&data, at, i)));
+                check_children(&data, begins, level.count, level.words, words)?;
+            }
+            _ => {
+                if let Some(children) = k.checked_sub(1).and_then(|k| levels[k].children.as_ref()) {
+                    let begins = (0..=levels[k - 1].count).map(|i| children.begin(&data, i));
+                    check_children(&data, begins, level.count, level.words, words)?;
+                }
+            }
+        }
+    }
+    Ok(NgramLm { data, order, num_words, fingerprint, unigrams, levels })
+}

@@ -1,0 +1,191 @@
+//! What token sequences search may produce, and what they are worth beside the network's opinion.
+
+use std::sync::Arc;
+
+use super::bounded;
+use super::hypothesis::{NONE, Path};
+use crate::config::SearchConfig;
+use crate::error::{Error, Result};
+use crate::lexicon::{Lexicon, ROOT, WordId};
+use crate::lm::{LmState, NgramLm};
+use crate::tokens::TokenId;
+
+/// Which token sequences are allowed. Cheap to clone: sessions share what is inside.
+#[derive(Debug, Clone)]
+pub enum Constraint {
+    /// All of them; a "word" is a token (pieces of words, bare phones).
+    Free,
+    /// Pronunciations of the lexicon's words.
+    Lexicon(LexiconConstraint),
+}
+
+impl Constraint {
+    /// The words of `lexicon`, weighed by `lm` if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if `lm` was made with another lexicon, or the lexicon has no words.
+    pub fn lexicon(lexicon: Arc<Lexicon>, lm: Option<Arc<NgramLm>>) -> Result<Self> {
+        if lexicon.num_words() == 0 {
+            return Err(Error::model("lexicon.bin", "no words"));
+        }
+        if lm.as_ref().is_some_and(|lm| lm.fingerprint() != lexicon.fingerprint()) {
+            return Err(Error::model("lm.bin", "made with another lexicon.bin"));
+        }
+        let look_ahead = match &lm {
+            Some(lm) => lexicon.tree().best_below(|word| lm.unigram(word)),
+            None => vec![0.0; lexicon.tree().num_nodes()],
+        };
+        Ok(Self::Lexicon(LexiconConstraint { lexicon, lm, look_ahead: look_ahead.into() }))
+    }
+}
+
+/// A lexicon with its language model and the look-ahead that follows from both.
+#[derive(Debug, Clone)]
+pub struct LexiconConstraint {
+    lexicon: Arc<Lexicon>,
+    lm: Option<Arc<NgramLm>>,
+    /// By node: the best log-probability, without context, of the words below; 0 at the root.
+    look_ahead: Arc<[f32]>,
+}
+
+impl LexiconConstraint {
+    /// The lexicon.
+    pub fn lexicon(&self) -> &Arc<Lexicon> {
+        &self.lexicon
+    }
+
+    /// Spelling of a word found under this constraint.
+    pub fn word(&self, word: WordId) -> &str {
+        self.lexicon.word(word).unwrap_or_default()
+    }
+}
+
+/// What a hypothesis can become by one step of the network.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    /// `state` and `history` are still those of the parent.
+    pub path: Path,
+    pub parent: u32,
+    /// Word that ends here.
+    pub word: Option<u32>,
+    /// Whether the block ends here.
+    pub closed: bool,
+}
+
+impl Candidate {
+    /// A hypothesis that closed the block earlier and stays.
+    pub fn kept(path: Path) -> Self {
+        Self { path, parent: NONE, word: None, closed: true }
+    }
+}
+
+/// Collects candidates, those far below the best seen so far left out.
+pub(super) struct Sink<'a> {
+    pub candidates: &'a mut Vec<Candidate>,
+    pub best: f32,
+    pub margin: f32,
+}
+
+impl Sink<'_> {
+    fn admits(&self, score: f32) -> bool {
+        score >= self.best - self.margin
+    }
+
+    pub fn push(&mut self, candidate: Candidate) {
+        if self.admits(candidate.path.score) {
+            self.best = self.best.max(candidate.path.score);
+            self.candidates.push(candidate);
+        }
+    }
+}
+
+/// A hypothesis and the network's opinion about its next token.
+pub(super) struct Step<'a> {
+    pub path: &'a Path,
+    pub parent: u32,
+    /// `[num_tokens]`
+    pub log_probs: &'a [f32],
+    pub block: u32,
+    pub end_of_block: TokenId,
+}
+
+impl Step<'_> {
+    /// Ends the block.
+    pub fn close(&self, bias: f32, sink: &mut Sink<'_>) {
+        let mut path = *self.path;
+        path.score += bounded(self.log_probs[self.end_of_block as usize]) + bias;
+        path.close(self.end_of_block);
+        sink.push(Candidate { path, parent: self.parent, word: None, closed: true });
+    }
+
+    /// Emits every token that `constraint` allows, by rising token.
+    pub fn extend(&self, constraint: &Constraint, config: &SearchConfig, sink: &mut Sink<'_>) {
+        match constraint {
+            Constraint::Free => self.extend_freely(sink),
+            Constraint::Lexicon(lexicon) => self.extend_in(lexicon, config, sink),
+        }
+    }
+
+    fn extend_freely(&self, sink: &mut Sink<'_>) {
+        for (token, log_prob) in (0..).zip(self.log_probs) {
+            let log_prob = bounded(*log_prob);
+            let score = self.path.score + log_prob;
+            if token != self.end_of_block && sink.admits(score) {
+                let mut path = Path { score, ..*self.path };
+                path.emit(token, log_prob, self.block);
+                path.end_word(token);
+                let word = Some(token);
+                sink.push(Candidate { path, parent: self.parent, word, closed: false });
+            }
+        }
+    }
+
+    fn extend_in(&self, lexicon: &LexiconConstraint, config: &SearchConfig, sink: &mut Sink<'_>) {
+        let tree = lexicon.lexicon.tree();
+        let begun = if self.path.node == ROOT { config.word_bonus } else { 0.0 };
+        let given = config.lm_weight * lexicon.look_ahead[self.path.node as usize];
+        let before = self.path.score + begun - given;
+        for child in tree.children(self.path.node) {
+            let token = tree.token(child);
+            let log_prob = bounded(self.log_probs[token as usize]);
+            let words = tree.words(child);
+            // Above all words that end here, as neither log-probabilities nor negative costs exceed 0.
+            let limit = before + log_prob;
+            if !sink.admits(limit) {
+                continue;
+            }
+            let mut inner = *self.path;
+            inner.emit(token, log_prob, self.block);
+            inner.node = child;
+            inner.score = limit + config.lm_weight * lexicon.look_ahead[child as usize];
+            let parent = self.parent;
+            if words.is_empty() {
+                sink.push(Candidate { path: inner, parent, word: None, closed: false });
+            }
+            for ending in words {
+                let (lm_score, lm) = lexicon.score(self.path.lm, ending.word);
+                let mut path = inner;
+                path.score =
+                    limit + config.lm_weight * lm_score - config.pronunciation_weight * ending.cost;
+                path.lm = lm;
+                path.end_word(ending.word);
+                sink.push(Candidate { path, parent, word: Some(ending.word), closed: false });
+            }
+        }
+    }
+}
+
+impl LexiconConstraint {
+    fn score(&self, state: LmState, word: WordId) -> (f32, LmState) {
+        self.lm.as_ref().map_or((0.0, state), |lm| lm.score(state, word))
+    }
+}
+
+impl Constraint {
+    pub(super) fn lm(&self) -> Option<&NgramLm> {
+        match self {
+            Self::Lexicon(lexicon) => lexicon.lm.as_deref(),
+            Self::Free => None,
+        }
+    }
+}

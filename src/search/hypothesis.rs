@@ -1,0 +1,295 @@
+//! What a hypothesis remembers: its words in a shared arena, its recurrent state in a shared pool.
+
+use crate::lexicon::{NodeId, ROOT};
+use crate::lm::LmState;
+use crate::tokens::TokenId;
+
+/// A recognised word.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Word {
+    /// [`crate::lexicon::WordId`], or the [`crate::tokens::TokenId`] where search has no lexicon.
+    pub id: u32,
+    /// Block, counted from 0 at the start of the stream, in which the first token was emitted.
+    pub first_block: u32,
+    /// Block in which the last token was emitted.
+    pub last_block: u32,
+    /// Natural log-probability that the network gives the word's tokens.
+    pub log_prob: f32,
+}
+
+/// A sequence of words and its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hypothesis {
+    /// The words.
+    pub words: Vec<Word>,
+    /// Natural log-probability of the whole stream, with all weights and bonuses.
+    pub score: f64,
+}
+
+pub(super) const NONE: u32 = u32::MAX;
+
+/// A hypothesis at work.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path {
+    /// Natural logarithm, relative to the search's offset.
+    pub score: f32,
+    /// Slot in [`StatePool`] of the state before `token` is read.
+    pub state: u32,
+    /// The token before.
+    pub token: TokenId,
+    /// Place in the prefix tree; the root between words.
+    pub node: NodeId,
+    pub lm: LmState,
+    /// Its last word, an index into [`History`]; `NONE` before the first.
+    pub history: u32,
+    pub num_words: u32,
+    /// Of the words. Equal hashes are taken for equal words: at 64 bits a mistake is out of reach.
+    pub words_hash: u64,
+    /// Of all tokens with the ends of blocks, so equal hashes mean equal network states.
+    pub tokens_hash: u64,
+    /// Of the unfinished word.
+    pub first_block: u32,
+    /// Of the unfinished word.
+    pub word_log_prob: f32,
+}
+
+impl Path {
+    /// The hypothesis before anything was said.
+    pub fn first(state: u32, end_of_block: TokenId, lm: LmState) -> Self {
+        Self {
+            score: 0.0,
+            state,
+            token: end_of_block,
+            node: ROOT,
+            lm,
+            history: NONE,
+            num_words: 0,
+            words_hash: 0,
+            tokens_hash: 0,
+            first_block: 0,
+            word_log_prob: 0.0,
+        }
+    }
+
+    pub fn same_words(&self, other: &Self) -> bool {
+        self.words_hash == other.words_hash && self.node == other.node
+    }
+
+    /// Whether all that can follow is scored alike, so that the better of both stays the better (homophones, once out of the
+    /// language model's sight).
+    pub fn same_future(&self, other: &Self) -> bool {
+        self.tokens_hash == other.tokens_hash && self.node == other.node && self.lm == other.lm
+    }
+
+    /// Reads `token` with its log-probability; `same_future` and `same_words` see it.
+    pub fn emit(&mut self, token: TokenId, log_prob: f32, block: u32) {
+        if self.node == ROOT {
+            self.first_block = block;
+            self.word_log_prob = 0.0;
+        }
+        self.token = token;
+        self.tokens_hash = hash(self.tokens_hash, token);
+        self.word_log_prob += log_prob;
+    }
+
+    /// Reads the end-of-block symbol.
+    pub fn close(&mut self, end_of_block: TokenId) {
+        self.token = end_of_block;
+        self.tokens_hash = hash(self.tokens_hash, end_of_block);
+    }
+
+    /// Ends the unfinished word; it is `word`.
+    pub fn end_word(&mut self, word: u32) {
+        self.node = ROOT;
+        self.num_words += 1;
+        self.words_hash = hash(self.words_hash, word);
+    }
+}
+
+pub(super) fn hash(seed: u64, value: u32) -> u64 {
+    let mut x = (seed ^ u64::from(value)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    parent: u32,
+    /// Words up to and with this one since the start of the stream.
+    depth: u32,
+    word: Word,
+}
+
+/// Word sequences that share their beginnings. Entries at or below `base` words are gone for all.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    entries: Vec<Entry>,
+    base: u32,
+    /// Block in which the last confirmed word ends.
+    base_block: u32,
+    live: usize,
+    moved: Vec<u32>,
+}
+
+impl History {
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.base = 0;
+        self.base_block = 0;
+        self.live = 0;
+    }
+
+    /// Number of words that are confirmed.
+    pub fn base(&self) -> u32 {
+        self.base
+    }
+
+    /// Marks the words up to `base`, of which `words` are new, as confirmed.
+    pub fn confirm(&mut self, base: u32, words: &[Word]) {
+        self.base = base;
+        self.base_block = words.last().map_or(self.base_block, |word| word.last_block);
+    }
+
+    /// `word` with times that do not precede those of confirmed words, which may stem from another hypothesis.
+    fn in_order(&self, word: Word) -> Word {
+        let first_block = word.first_block.max(self.base_block);
+        Word { first_block, last_block: word.last_block.max(first_block), ..word }
+    }
+
+    /// Adds `word` after `parent` and gives its index.
+    pub fn push(&mut self, parent: u32, num_words: u32, word: Word) -> u32 {
+        self.entries.push(Entry { parent, depth: num_words, word });
+        self.entries.len() as u32 - 1
+    }
+
+    /// The unconfirmed words up to `at`, last first: (index, number of words up to it, word).
+    pub fn back_from(&self, at: u32) -> impl Iterator<Item = (u32, u32, Word)> + '_ {
+        let mut next = at;
+        std::iter::from_fn(move || {
+            let index = next;
+            let entry = self.entries.get(index as usize)?;
+            next = entry.parent;
+            (entry.depth > self.base).then(|| (index, entry.depth, self.in_order(entry.word)))
+        })
+    }
+
+    /// The word at entry `at`.
+    pub fn word(&self, at: u32) -> Option<Word> {
+        self.entries.get(at as usize).map(|entry| self.in_order(entry.word))
+    }
+
+    /// Appends the unconfirmed words up to `at`, first word first.
+    pub fn words_into(&self, at: u32, out: &mut Vec<Word>) {
+        let start = out.len();
+        out.extend(self.back_from(at).map(|(_, _, word)| word));
+        out[start..].reverse();
+    }
+
+    /// Whether enough entries have gathered since the last sweep to be worth another.
+    pub fn wants_sweep(&self) -> bool {
+        self.entries.len() > 2 * self.live + 1024
+    }
+
+    /// Keeps the unconfirmed words up to `end` over the coming [`History::sweep`].
+    pub fn mark(&mut self, end: u32) {
+        self.moved.resize(self.entries.len(), NONE);
+        let mut at = end;
+        while let Some(entry) = self.entries.get(at as usize) {
+            if entry.depth <= self.base || self.moved[at as usize] != NONE {
+                break;
+            }
+            self.moved[at as usize] = at;
+            at = entry.parent;
+        }
+    }
+
+    /// Drops all that is not marked. Then every index must be replaced by [`History::moved`] of it, before the next `mark`.
+    pub fn sweep(&mut self) {
+        let mut live = 0;
+        for at in 0..self.moved.len() {
+            if self.moved[at] != NONE {
+                let entry = self.entries[at];
+                // Parents stand before their children and have moved already; those not marked are confirmed.
+                self.entries[live] = Entry { parent: self.moved(entry.parent), ..entry };
+                self.moved[at] = live as u32;
+                live += 1;
+            }
+        }
+        self.entries.truncate(live);
+        self.live = live;
+    }
+
+    /// Where the entry `at` lies after the last sweep; `NONE` if it was dropped.
+    pub fn moved(&self, at: u32) -> u32 {
+        self.moved.get(at as usize).copied().unwrap_or(NONE)
+    }
+
+    /// Ends the use of [`History::moved`].
+    pub fn swept(&mut self) {
+        self.moved.clear();
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// Recurrent states, `[slots, width]`, each shared by the hypotheses that stem from one step.
+#[derive(Debug, Default)]
+pub(super) struct StatePool {
+    width: usize,
+    data: Vec<f32>,
+    users: Vec<u32>,
+    free: Vec<u32>,
+}
+
+impl StatePool {
+    /// Forgets all states; those to come have `width` values.
+    pub fn clear(&mut self, width: usize) {
+        self.width = width;
+        self.data.clear();
+        self.users.clear();
+        self.free.clear();
+    }
+
+    /// A copy of `state` with one user.
+    pub fn insert(&mut self, state: &[f32]) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.users.push(0);
+            self.data.resize(self.users.len() * self.width, 0.0);
+            self.users.len() as u32 - 1
+        });
+        self.users[slot as usize] = 1;
+        let start = slot as usize * self.width;
+        self.data[start..start + self.width].copy_from_slice(state);
+        slot
+    }
+
+    pub fn get(&self, slot: u32) -> &[f32] {
+        let start = slot as usize * self.width;
+        &self.data[start..start + self.width]
+    }
+
+    pub fn share(&mut self, slot: u32) {
+        self.users[slot as usize] += 1;
+    }
+
+    pub fn release(&mut self, slot: u32) {
+        self.users[slot as usize] -= 1;
+        if self.users[slot as usize] == 0 {
+            self.free.push(slot);
+        }
+    }
+
+    #[cfg(test)]
+    pub fn num_slots(&self) -> usize {
+        self.users.len()
+    }
+
+    #[cfg(test)]
+    pub fn num_used(&self) -> usize {
+        self.users.len() - self.free.len()
+    }
+}
