@@ -1,4 +1,38 @@
 //! Streaming speech recognition with the Neural Transducer (Jaitly et al., NIPS 2016).
+//!
+//! Samples go in, words come out while the person is still speaking:
+//!
+//! ```no_run
+//! use vivavoce::audio::WavSource;
+//! use vivavoce::pipeline::{Pipeline, PipelineOptions};
+//! use vivavoce::transcript::Event;
+//! use vivavoce::Recognizer;
+//!
+//! # fn main() -> vivavoce::Result<()> {
+//! let recognizer = Recognizer::load("models/en-small")?;
+//! let source = WavSource::open("speech.wav")?;
+//! let options = PipelineOptions { partials: true, ..Default::default() };
+//! for event in Pipeline::start(&recognizer, Box::new(source), &options)?.events() {
+//!     match event {
+//!         Event::Partial(partial) => println!("{} ({})", partial.confirmed, partial.tentative),
+//!         Event::Final(result) => println!("{}", result.text),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Recognizer`] is immutable and shared; a [`Session`] holds all that belongs to one stream and is a plain state machine
+//! without threads, files or clocks. Data flows one way:
+//!
+//! ```text
+//! AudioSource -> resample -> log-mel frames -> encoder frames -> blocks -> transducer steps -> search -> words
+//! ```
+//!
+//! The encoder is an LSTM that runs on; its output is cut into blocks of a few frames. For each block the transducer attends to
+//! the frames that the block may see and emits tokens until it emits the end-of-block symbol. A lexicon and an n-gram language
+//! model turn phones into words.
 
 pub mod attention;
 pub mod audio;
@@ -9,7 +43,11 @@ pub mod lexicon;
 pub mod lm;
 pub mod model;
 pub mod nn;
+pub mod pipeline;
+pub mod recognizer;
 pub mod search;
 pub mod tokens;
+pub mod transcript;
 
 pub use error::{Error, Result};
+pub use recognizer::{Recognizer, SearchKind, Session, SessionOptions};

@@ -6,6 +6,8 @@ use crate::config::{ModelConfig, ScoreKind};
 use crate::error::Result;
 use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
+use crate::search::StepScorer;
+use crate::tokens::TokenId;
 
 /// Largest table of embedded tokens already multiplied by the first layer's input weights.
 const MAX_TABLE_VALUES: usize = 1 << 22;
@@ -267,6 +269,26 @@ impl<'a> BlockScorer<'a> {
         for row in log_probs.chunks_exact_mut(t.num_tokens()) {
             kernels().log_softmax(row);
         }
+    }
+}
+
+impl StepScorer for BlockScorer<'_> {
+    fn num_tokens(&self) -> usize {
+        self.num_tokens()
+    }
+
+    fn state_size(&self) -> usize {
+        self.state_size()
+    }
+
+    fn step_into(
+        &mut self,
+        states: &[f32],
+        tokens: &[TokenId],
+        next: &mut [f32],
+        log_probs: &mut [f32],
+    ) {
+        BlockScorer::step_into(self, states, tokens, next, log_probs);
     }
 }
 

@@ -182,7 +182,8 @@ impl LexiconConstraint {
 }
 
 impl Constraint {
-    pub(super) fn lm(&self) -> Option<&NgramLm> {
+    /// The language model, if there is one.
+    pub fn lm(&self) -> Option<&NgramLm> {
         match self {
             Self::Lexicon(lexicon) => lexicon.lm.as_deref(),
             Self::Free => None,

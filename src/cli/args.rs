@@ -1,0 +1,110 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vivavoce::{SearchKind, SessionOptions};
+
+/// Streaming speech recognition: text while you are still speaking
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write what is said in WAV files
+    Transcribe(TranscribeArguments),
+    /// Show what a model consists of
+    Inspect(InspectArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ModelArguments {
+    /// Model folder [default: the model inside the program]
+    #[arg(long, env = "VIVAVOCE_MODEL", value_name = "DIR")]
+    pub model: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SearchArgument {
+    /// Words, by lexicon and language model
+    Beam,
+    /// Bare tokens, by beam search
+    Tokens,
+    /// Bare tokens, the best at every step
+    Greedy,
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArguments {
+    /// Hypotheses kept [default: the model's]
+    #[arg(long, value_name = "N")]
+    pub beam: Option<usize>,
+    /// How long to wait before deciding: low, balanced or accurate [default: the model's]
+    #[arg(long, value_name = "MODE")]
+    pub latency: Option<String>,
+    /// What to search for
+    #[arg(long, value_enum, default_value = "beam")]
+    pub search: SearchArgument,
+    /// Factor of the language model [default: the model's]
+    #[arg(long, value_name = "X")]
+    pub lm_weight: Option<f32>,
+    /// Added for every word [default: the model's]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    pub word_bonus: Option<f32>,
+    /// Added to the end-of-block symbol [default: the model's]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    pub end_of_block_bias: Option<f32>,
+}
+
+impl SearchArguments {
+    pub fn options(&self) -> SessionOptions {
+        SessionOptions {
+            latency: self.latency.clone(),
+            search: match self.search {
+                SearchArgument::Beam => SearchKind::Beam,
+                SearchArgument::Tokens => SearchKind::Tokens,
+                SearchArgument::Greedy => SearchKind::Greedy,
+            },
+            beam_size: self.beam,
+            lm_weight: self.lm_weight,
+            word_bonus: self.word_bonus,
+            end_of_block_bias: self.end_of_block_bias,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct TranscribeArguments {
+    /// WAV files; - reads one from stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    /// Print every partial result with its time
+    #[arg(long)]
+    pub stream: bool,
+    /// Read as fast as it was spoken
+    #[arg(long)]
+    pub realtime: bool,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Also give up to N other readings (with --json)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub alternatives: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,33 @@
+//! Command line. Results go to stdout, everything else to stderr. Exit code 0: all done; 1: something failed; 2: wrong usage.
+
+mod args;
+mod inspect;
+mod transcribe;
+
+pub use args::Arguments;
+
+use anyhow::Context;
+use vivavoce::Recognizer;
+
+use args::{Command, ModelArguments};
+
+/// Runs the command; `false` if a part of the work failed and was reported.
+pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    match &arguments.command {
+        Command::Transcribe(a) => transcribe::run(a),
+        Command::Inspect(a) => inspect::run(a).map(|()| true),
+    }
+}
+
+/// Whether `error` means that the reader of stdout has gone, as `head` does.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    kind == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {
+    match &model.model {
+        Some(dir) => Recognizer::load(dir).context("give --model DIR a folder like models/en-small"),
+        None => Recognizer::embedded().context("no model: give --model DIR or set VIVAVOCE_MODEL"),
+    }
+}
