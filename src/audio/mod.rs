@@ -1,9 +1,13 @@
 //! All that yields samples.
 
+#[cfg(feature = "media")]
+mod opus;
 mod resample;
 mod riff;
 mod wav;
 
+#[cfg(feature = "media")]
+pub use opus::OpusSource;
 pub use resample::Resampler;
 pub use wav::WavSource;
 
