@@ -5,6 +5,7 @@ pub mod audio;
 pub mod config;
 pub mod error;
 pub mod features;
+pub mod metrics;
 pub mod model;
 pub mod nn;
 
