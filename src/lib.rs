@@ -41,6 +41,7 @@ pub mod error;
 pub mod features;
 pub mod lexicon;
 pub mod lm;
+pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod pipeline;
