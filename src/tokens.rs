@@ -73,6 +73,13 @@ impl TokenTable {
         self.end_of_block
     }
 
+    /// The token without its word-final mark: a phone's plain form; any other token itself.
+    pub fn plain(&self, id: TokenId) -> TokenId {
+        let stripped = self.text(id).filter(|_| self.is_word_final(id));
+        let plain = stripped.and_then(|text| text.strip_suffix(WORD_FINAL_SUFFIX));
+        plain.and_then(|text| self.id(text)).unwrap_or(id)
+    }
+
     /// Whether `id` is a phone in its word-final form (`AA_E` beside `AA`).
     pub fn is_word_final(&self, id: TokenId) -> bool {
         self.word_final.get(id as usize).copied().unwrap_or(false)

@@ -157,7 +157,7 @@ class Loop:
                     sums, seen, count, since = {}, 0.0, 0, time.time()
                 over = self.args.minutes and time.time() - began > self.args.minutes * 60
                 done = self.step >= self.total_steps or over
-                if time.time() - last_save > 300 or done:
+                if time.time() - last_save > 240 or done:
                     self.save()
                     last_save = time.time()
                 if evaluate and (done or self.step % self.settings["eval_every"] == 0):

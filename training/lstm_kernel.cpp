@@ -2,7 +2,9 @@
 // Gate order i, f, g, o. T steps, B sequences, H cells.
 #include <torch/extension.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using at::BFloat16;
 
@@ -21,8 +23,9 @@ inline uint16_t narrow(float v) {
   return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
-inline float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
-inline float tangent(float x) { return 2.0f / (1.0f + std::exp(-2.0f * x)) - 1.0f; }
+// Fast division makes 1 / inf a NaN, so the exponential is kept finite.
+inline float sigmoid(float x) { return 1.0f / (1.0f + std::exp(std::min(-x, 40.0f))); }
+inline float tangent(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
 void gates_forward(const BFloat16* z, const float* c_prev, uint16_t* act, float* c, uint16_t* h, int64_t B, int64_t H) {
   for (int64_t b = 0; b < B; ++b) {

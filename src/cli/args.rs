@@ -17,6 +17,8 @@ pub struct Arguments {
 pub enum Command {
     /// Write what is said in WAV files
     Transcribe(TranscribeArguments),
+    /// Measure error rates on speech with known text
+    Evaluate(EvaluateArguments),
     /// Show what a model consists of
     Inspect(InspectArguments),
 }
@@ -104,6 +106,37 @@ pub struct TranscribeArguments {
 pub struct InspectArguments {
     #[command(flatten)]
     pub model: ModelArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EvaluateArguments {
+    /// Folder of audio with FILE.txt beside each FILE.wav, or of tar shards with manifest.tsv
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    /// Part of the manifest
+    #[arg(long, default_value = "dev")]
+    pub split: String,
+    /// Only these sets (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub set: Vec<String>,
+    /// Only the first N utterances of each set
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Also the phone error rate of greedy search against the lexicon's pronunciations
+    #[arg(long)]
+    pub phones: bool,
+    /// Utterances at once [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Show reference and hypothesis of every utterance on stderr
+    #[arg(long)]
+    pub show: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

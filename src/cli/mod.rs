@@ -1,6 +1,7 @@
 //! Command line. Results go to stdout, everything else to stderr. Exit code 0: all done; 1: something failed; 2: wrong usage.
 
 mod args;
+mod evaluate;
 mod inspect;
 mod transcribe;
 
@@ -15,6 +16,7 @@ use args::{Command, ModelArguments};
 pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     match &arguments.command {
         Command::Transcribe(a) => transcribe::run(a),
+        Command::Evaluate(a) => evaluate::run(a),
         Command::Inspect(a) => inspect::run(a).map(|()| true),
     }
 }
