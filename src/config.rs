@@ -162,6 +162,14 @@ pub struct SearchConfig {
     /// Factor of a pronunciation's cost in the lexicon.
     #[serde(default = "default_pronunciation_weight")]
     pub pronunciation_weight: f32,
+    /// Hypotheses that differ only before their last `merge_tokens` tokens, and that the language model cannot tell apart,
+    /// are merged; at most 8, 0 for never.
+    #[serde(default = "default_merge_tokens")]
+    pub merge_tokens: usize,
+}
+
+fn default_merge_tokens() -> usize {
+    4
 }
 
 fn default_pronunciation_weight() -> f32 {
@@ -298,6 +306,7 @@ impl ModelConfig {
         finite("search.lm_weight", s.lm_weight, 0.0, 100.0)?;
         finite("search.word_bonus", s.word_bonus, -100.0, 100.0)?;
         finite("search.end_of_block_bias", s.end_of_block_bias, -100.0, 100.0)?;
+        within("search.merge_tokens", s.merge_tokens, 0, 8)?;
         finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
         finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)
     }

@@ -152,7 +152,8 @@ impl BeamSearch {
             };
             let new = &candidate.path;
             let peer = accepted.iter().position(|a| {
-                a.closed == candidate.closed && (a.path.same_words(new) || a.path.same_future(new))
+                a.closed == candidate.closed
+                    && (a.path.same_words(new) || a.path.same_future(new, self.config.merge_tokens))
             });
             match peer {
                 Some(peer) if accepted[peer].path.same_words(new) => {

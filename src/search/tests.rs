@@ -17,6 +17,7 @@ fn config(beam_size: usize) -> SearchConfig {
         end_of_block_bias: 0.0,
         prune_log_prob: 1e6,
         pronunciation_weight: 0.5,
+        merge_tokens: 0,
     }
 }
 
@@ -321,9 +322,9 @@ proptest! {
 
     /// Every hypothesis alive begins with all that was ever handed out (hashes tell), so nothing of it can be taken back.
     #[test]
-    fn confirmed_words_are_never_taken_back(seed in 0.0_f32..100.0, beam_size in 1_usize..24, free in any::<bool>()) {
+    fn confirmed_words_are_never_taken_back(seed in 0.0_f32..100.0, beam_size in 1_usize..24, merge_tokens in 0_usize..9, free in any::<bool>()) {
         let constraint = if free { Constraint::Free } else { golden() };
-        let config = SearchConfig { prune_log_prob: 8.0, end_of_block_bias: -1.0, ..config(beam_size) };
+        let config = SearchConfig { prune_log_prob: 8.0, end_of_block_bias: -1.0, merge_tokens, ..config(beam_size) };
         let mut search = BeamSearch::new(&config, constraint, 0);
         let mut confirmed: Vec<Word> = Vec::new();
         for block in 0..60 {
@@ -347,6 +348,26 @@ proptest! {
         search.take_confirmed(&mut confirmed);
         prop_assert_eq!(&confirmed[..before.len()], &before[..]);
         prop_assert_eq!(confirmed.len() - before.len(), search.n_best(1)[0].words.len());
+    }
+}
+
+/// a (.6) or b (.4), then c in every block: after four c the two differ only in what is long past.
+#[test]
+fn hypotheses_that_differ_only_long_ago_are_merged_if_asked() {
+    let (first, then, end): (&[f32], &[f32], &[f32]) =
+        (&[1e-9, 0.6, 0.4, 1e-9], &[1e-9, 1e-9, 1e-9, 1.0], &[1.0, 1e-9, 1e-9, 1e-9]);
+    let rows: &[&[&[f32]]] =
+        &[&[first, end], &[then, end], &[then, end], &[then, end], &[then, end]];
+    for (merge_tokens, blocks, confirmed) in [(0, 5, 0), (4, 4, 0), (4, 5, 5), (3, 4, 4)] {
+        let settings = SearchConfig { merge_tokens, prune_log_prob: 10.0, ..config(8) };
+        let mut search = BeamSearch::new(&settings, Constraint::Free, 0);
+        for block in 0..blocks {
+            search.advance_block(&mut Table { rows, block }, 2);
+        }
+        let mut words = Vec::new();
+        search.take_confirmed(&mut words);
+        assert_eq!(words.len(), confirmed);
+        assert!(words.is_empty() || words[0].id == 1);
     }
 }
 
