@@ -207,6 +207,19 @@ fn greedy_takes_the_best_token_and_honours_the_bias_and_the_limit() {
     assert!(words.is_empty());
 }
 
+/// The table above with -ln 2 on `<e>`'s logit, that is with half its odds: ("a" in block 0, in block 1) are
+/// .3/.75 * .4/.6 * .2/.8 and .25/.75 * .5/.8 * .4/.6, "" is .25/.75 * .2/.8.
+#[test]
+fn bias_keeps_probabilities_normalised_and_favours_speaking() {
+    let biased = SearchConfig { end_of_block_bias: -(2.0_f32.ln()), ..config(16) };
+    let mut search = BeamSearch::new(&biased, Constraint::Free, 0);
+    run(&mut search, BY_HAND, 2);
+    let n_best = search.n_best(9);
+    let p = |words: &[u32]| n_best.iter().find(|h| ids(&h.words) == words).unwrap().score.exp();
+    close(p(&[]), 0.25 / 0.75 * 0.2 / 0.8);
+    close(p(&[1]), 0.3 / 0.75 * 0.4 / 0.6 * 0.2 / 0.8 + 0.25 / 0.75 * 0.5 / 0.8 * 0.4 / 0.6);
+}
+
 /// Homophones c and d (`S I_E`), said over two blocks with nothing else possible: score = log-probabilities of the tokens and of both
 /// `<e>`, + bonus, + weight * (bigram, then sentence end), - weight * cost.
 #[test]
