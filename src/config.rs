@@ -155,13 +155,21 @@ pub struct SearchConfig {
     pub lm_weight: f32,
     /// Added for every word.
     pub word_bonus: f32,
-    /// Added to the end-of-block symbol's log-probability.
+    /// Added to the end-of-block symbol's logit, before the log-softmax; below 0 more is spoken.
     pub end_of_block_bias: f32,
     /// Hypotheses this far below the best are dropped.
     pub prune_log_prob: f32,
     /// Factor of a pronunciation's cost in the lexicon.
     #[serde(default = "default_pronunciation_weight")]
     pub pronunciation_weight: f32,
+    /// Hypotheses that differ only before their last `merge_tokens` tokens, and that the language model cannot tell apart,
+    /// are merged; at most 8, 0 for never.
+    #[serde(default = "default_merge_tokens")]
+    pub merge_tokens: usize,
+}
+
+fn default_merge_tokens() -> usize {
+    4
 }
 
 fn default_pronunciation_weight() -> f32 {
@@ -297,7 +305,8 @@ impl ModelConfig {
         within("search.beam_size", s.beam_size, 1, 1024)?;
         finite("search.lm_weight", s.lm_weight, 0.0, 100.0)?;
         finite("search.word_bonus", s.word_bonus, -100.0, 100.0)?;
-        finite("search.end_of_block_bias", s.end_of_block_bias, -100.0, 100.0)?;
+        finite("search.end_of_block_bias", s.end_of_block_bias, -20.0, 20.0)?;
+        within("search.merge_tokens", s.merge_tokens, 0, 8)?;
         finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
         finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)
     }

@@ -2,7 +2,7 @@
 
 use super::constraint::{Candidate, Sink, Step};
 use super::hypothesis::{History, NONE, Path, StatePool};
-use super::{Constraint, Hypothesis, Search, StepScorer, Word};
+use super::{Constraint, Hypothesis, Search, StepScorer, Word, bias_gains};
 use crate::config::SearchConfig;
 use crate::lexicon::ROOT;
 use crate::lm::NgramLm;
@@ -118,8 +118,10 @@ impl BeamSearch {
         let (block, end_of_block) = (self.block, self.end_of_block);
         let rows = (0..).zip(self.active.iter().zip(log_probs.chunks_exact(num_tokens)));
         for (parent, (path, log_probs)) in rows {
-            let step = Step { path, parent, log_probs, block, end_of_block };
-            step.close(self.config.end_of_block_bias, &mut sink);
+            let bias = self.config.end_of_block_bias;
+            let (closing, gain) = bias_gains(log_probs[end_of_block as usize], bias);
+            let step = Step { path, parent, log_probs, block, end_of_block, gain };
+            step.close(closing, &mut sink);
             if may_emit {
                 step.extend(&self.constraint, &self.config, &mut sink);
             }
@@ -152,7 +154,8 @@ impl BeamSearch {
             };
             let new = &candidate.path;
             let peer = accepted.iter().position(|a| {
-                a.closed == candidate.closed && (a.path.same_words(new) || a.path.same_future(new))
+                a.closed == candidate.closed
+                    && (a.path.same_words(new) || a.path.same_future(new, self.config.merge_tokens))
             });
             match peer {
                 Some(peer) if accepted[peer].path.same_words(new) => {

@@ -107,13 +107,15 @@ pub(super) struct Step<'a> {
     pub log_probs: &'a [f32],
     pub block: u32,
     pub end_of_block: TokenId,
+    /// Added to the score of every token but the end-of-block symbol.
+    pub gain: f32,
 }
 
 impl Step<'_> {
-    /// Ends the block.
-    pub fn close(&self, bias: f32, sink: &mut Sink<'_>) {
+    /// Ends the block; `gain` is added to the score.
+    pub fn close(&self, gain: f32, sink: &mut Sink<'_>) {
         let mut path = *self.path;
-        path.score += bounded(self.log_probs[self.end_of_block as usize]) + bias;
+        path.score += bounded(self.log_probs[self.end_of_block as usize]) + gain;
         path.close(self.end_of_block);
         sink.push(Candidate { path, parent: self.parent, word: None, closed: true });
     }
@@ -129,7 +131,7 @@ impl Step<'_> {
     fn extend_freely(&self, sink: &mut Sink<'_>) {
         for (token, log_prob) in (0..).zip(self.log_probs) {
             let log_prob = bounded(*log_prob);
-            let score = self.path.score + log_prob;
+            let score = self.path.score + log_prob + self.gain;
             if token != self.end_of_block && sink.admits(score) {
                 let mut path = Path { score, ..*self.path };
                 path.emit(token, log_prob, self.block);
@@ -144,12 +146,12 @@ impl Step<'_> {
         let tree = lexicon.lexicon.tree();
         let begun = if self.path.node == ROOT { config.word_bonus } else { 0.0 };
         let given = config.lm_weight * lexicon.look_ahead[self.path.node as usize];
-        let before = self.path.score + begun - given;
+        let before = self.path.score + begun - given + self.gain;
         for child in tree.children(self.path.node) {
             let token = tree.token(child);
             let log_prob = bounded(self.log_probs[token as usize]);
             let words = tree.words(child);
-            // Above all words that end here, as neither log-probabilities nor negative costs exceed 0.
+            // Above the score of all words that end here, as neither log-probabilities nor negative costs exceed 0.
             let limit = before + log_prob;
             if !sink.admits(limit) {
                 continue;

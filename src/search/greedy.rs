@@ -1,6 +1,6 @@
 //! The simplest search: the best token at every step.
 
-use super::{Hypothesis, Search, StepScorer, Word, bounded};
+use super::{Hypothesis, Search, StepScorer, Word, bias_gains, bounded};
 use crate::config::SearchConfig;
 use crate::tokens::TokenId;
 
@@ -36,17 +36,18 @@ impl Greedy {
         }
     }
 
-    /// The best token and its log-probability; the end of the block wins a tie, then the lower id.
-    fn best(&self, may_emit: bool) -> (TokenId, f32) {
+    /// The best token, its log-probability and its score; the end of the block wins a tie, then the lower id.
+    fn best(&self, may_emit: bool) -> (TokenId, f32, f32) {
         let closing = bounded(self.log_probs[self.end_of_block as usize]);
-        let mut best = (self.end_of_block, closing, closing + self.end_of_block_bias);
+        let (closing_gain, gain) = bias_gains(closing, self.end_of_block_bias);
+        let mut best = (self.end_of_block, closing, closing + closing_gain);
         for (token, log_prob) in (0..).zip(&self.log_probs) {
             let log_prob = bounded(*log_prob);
-            if may_emit && token != self.end_of_block && log_prob > best.2 {
-                best = (token, log_prob, log_prob);
+            if may_emit && token != self.end_of_block && log_prob + gain > best.2 {
+                best = (token, log_prob, log_prob + gain);
             }
         }
-        (best.0, best.1)
+        best
     }
 }
 
@@ -61,11 +62,10 @@ impl Search for Greedy {
         for emitted in 1..=max_tokens_per_block.max(1) {
             scorer.step_into(&self.state, &[self.token], &mut self.next, &mut self.log_probs);
             std::mem::swap(&mut self.state, &mut self.next);
-            let (token, log_prob) = self.best(emitted < max_tokens_per_block);
+            let (token, log_prob, score) = self.best(emitted < max_tokens_per_block);
             self.token = token;
-            self.score += f64::from(log_prob);
+            self.score += f64::from(score);
             if token == self.end_of_block {
-                self.score += f64::from(self.end_of_block_bias);
                 break;
             }
             let (first_block, last_block) = (self.block, self.block);

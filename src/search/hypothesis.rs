@@ -28,6 +28,9 @@ pub struct Hypothesis {
 
 pub(super) const NONE: u32 = u32::MAX;
 
+/// Tokens that [`Path::recent`] holds.
+const MAX_MERGE_TOKENS: usize = 8;
+
 /// A hypothesis at work.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path {
@@ -47,6 +50,8 @@ pub(super) struct Path {
     pub words_hash: u64,
     /// Of all tokens with the ends of blocks, so equal hashes mean equal network states.
     pub tokens_hash: u64,
+    /// The last eight tokens without the ends of blocks, 16 bits each, the newest lowest.
+    pub recent: u128,
     /// Of the unfinished word.
     pub first_block: u32,
     /// Of the unfinished word.
@@ -66,6 +71,7 @@ impl Path {
             num_words: 0,
             words_hash: 0,
             tokens_hash: 0,
+            recent: 0,
             first_block: 0,
             word_log_prob: 0.0,
         }
@@ -75,10 +81,18 @@ impl Path {
         self.words_hash == other.words_hash && self.node == other.node
     }
 
-    /// Whether all that can follow is scored alike, so that the better of both stays the better (homophones, once out of the
-    /// language model's sight).
-    pub fn same_future(&self, other: &Self) -> bool {
-        self.tokens_hash == other.tokens_hash && self.node == other.node && self.lm == other.lm
+    /// Whether all that can follow is scored alike, so that the better of both stays the better: exactly so for homophones, once
+    /// out of the language model's sight, and nearly so where the last `merge_tokens` tokens are the same (0: exact only), as
+    /// the network hardly remembers more (Prabhavalkar et al. 2021, "Less is more").
+    pub fn same_future(&self, other: &Self, merge_tokens: usize) -> bool {
+        let recent = self.recent ^ other.recent;
+        let alike = match merge_tokens {
+            0 => false,
+            n => recent << (128 - 16 * n.min(MAX_MERGE_TOKENS)) == 0,
+        };
+        self.node == other.node
+            && self.lm == other.lm
+            && (alike || self.tokens_hash == other.tokens_hash)
     }
 
     /// Reads `token` with its log-probability; `same_future` and `same_words` see it.
@@ -89,6 +103,8 @@ impl Path {
         }
         self.token = token;
         self.tokens_hash = hash(self.tokens_hash, token);
+        // One more than the token, so that nothing differs from token 0.
+        self.recent = self.recent << 16 | u128::from((token as u16).wrapping_add(1));
         self.word_log_prob += log_prob;
     }
 

@@ -70,3 +70,13 @@ pub trait Search: Send {
 fn bounded(log_prob: f32) -> f32 {
     if log_prob.is_nan() { LOG_PROB_FLOOR } else { log_prob.clamp(LOG_PROB_FLOOR, 0.0) }
 }
+
+/// Adds `bias` to the end-of-block symbol's logit: (what its log-probability gains, what all others gain).
+///
+/// Every hypothesis closes every block, so a bias without renewed normalisation would be the same for all and change nothing
+/// but what is pruned. So it favours speaking, at most by `-bias` a token, where the network is sure that it should not.
+fn bias_gains(end_of_block_log_prob: f32, bias: f32) -> (f32, f32) {
+    let p = bounded(end_of_block_log_prob).exp();
+    let others = -(1.0 - p + p * bias.clamp(-50.0, 50.0).exp()).ln();
+    (bias + others, others)
+}

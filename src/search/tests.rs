@@ -17,6 +17,7 @@ fn config(beam_size: usize) -> SearchConfig {
         end_of_block_bias: 0.0,
         prune_log_prob: 1e6,
         pronunciation_weight: 0.5,
+        merge_tokens: 0,
     }
 }
 
@@ -206,6 +207,19 @@ fn greedy_takes_the_best_token_and_honours_the_bias_and_the_limit() {
     assert!(words.is_empty());
 }
 
+/// The table above with -ln 2 on `<e>`'s logit, that is with half its odds: ("a" in block 0, in block 1) are
+/// .3/.75 * .4/.6 * .2/.8 and .25/.75 * .5/.8 * .4/.6, "" is .25/.75 * .2/.8.
+#[test]
+fn bias_keeps_probabilities_normalised_and_favours_speaking() {
+    let biased = SearchConfig { end_of_block_bias: -(2.0_f32.ln()), ..config(16) };
+    let mut search = BeamSearch::new(&biased, Constraint::Free, 0);
+    run(&mut search, BY_HAND, 2);
+    let n_best = search.n_best(9);
+    let p = |words: &[u32]| n_best.iter().find(|h| ids(&h.words) == words).unwrap().score.exp();
+    close(p(&[]), 0.25 / 0.75 * 0.2 / 0.8);
+    close(p(&[1]), 0.3 / 0.75 * 0.4 / 0.6 * 0.2 / 0.8 + 0.25 / 0.75 * 0.5 / 0.8 * 0.4 / 0.6);
+}
+
 /// Homophones c and d (`S I_E`), said over two blocks with nothing else possible: score = log-probabilities of the tokens and of both
 /// `<e>`, + bonus, + weight * (bigram, then sentence end), - weight * cost.
 #[test]
@@ -321,9 +335,9 @@ proptest! {
 
     /// Every hypothesis alive begins with all that was ever handed out (hashes tell), so nothing of it can be taken back.
     #[test]
-    fn confirmed_words_are_never_taken_back(seed in 0.0_f32..100.0, beam_size in 1_usize..24, free in any::<bool>()) {
+    fn confirmed_words_are_never_taken_back(seed in 0.0_f32..100.0, beam_size in 1_usize..24, merge_tokens in 0_usize..9, free in any::<bool>()) {
         let constraint = if free { Constraint::Free } else { golden() };
-        let config = SearchConfig { prune_log_prob: 8.0, end_of_block_bias: -1.0, ..config(beam_size) };
+        let config = SearchConfig { prune_log_prob: 8.0, end_of_block_bias: -1.0, merge_tokens, ..config(beam_size) };
         let mut search = BeamSearch::new(&config, constraint, 0);
         let mut confirmed: Vec<Word> = Vec::new();
         for block in 0..60 {
@@ -347,6 +361,26 @@ proptest! {
         search.take_confirmed(&mut confirmed);
         prop_assert_eq!(&confirmed[..before.len()], &before[..]);
         prop_assert_eq!(confirmed.len() - before.len(), search.n_best(1)[0].words.len());
+    }
+}
+
+/// a (.6) or b (.4), then c in every block: after four c the two differ only in what is long past.
+#[test]
+fn hypotheses_that_differ_only_long_ago_are_merged_if_asked() {
+    let (first, then, end): (&[f32], &[f32], &[f32]) =
+        (&[1e-9, 0.6, 0.4, 1e-9], &[1e-9, 1e-9, 1e-9, 1.0], &[1.0, 1e-9, 1e-9, 1e-9]);
+    let rows: &[&[&[f32]]] =
+        &[&[first, end], &[then, end], &[then, end], &[then, end], &[then, end]];
+    for (merge_tokens, blocks, confirmed) in [(0, 5, 0), (4, 4, 0), (4, 5, 5), (3, 4, 4)] {
+        let settings = SearchConfig { merge_tokens, prune_log_prob: 10.0, ..config(8) };
+        let mut search = BeamSearch::new(&settings, Constraint::Free, 0);
+        for block in 0..blocks {
+            search.advance_block(&mut Table { rows, block }, 2);
+        }
+        let mut words = Vec::new();
+        search.take_confirmed(&mut words);
+        assert_eq!(words.len(), confirmed);
+        assert!(words.is_empty() || words[0].id == 1);
     }
 }
 

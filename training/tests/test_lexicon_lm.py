@@ -130,6 +130,35 @@ def test_files_have_the_promised_sizes(tmp_path):
         assert f"ngram {order}={len(levels[-1].keys)}" in text and text.endswith("\\end\\\n")
 
 
+def read_arpa(path):
+    """{words: (probability, back-off)} of an ARPA file."""
+    table = {}
+    for line in gzip.open(path, "rt"):
+        fields = line.rstrip("\n").split("\t")
+        if len(fields) >= 2:
+            backoff = float(fields[2]) if len(fields) > 2 else 0.0
+            table[tuple(fields[1].split(" "))] = (10 ** float(fields[0]), 10**backoff)
+    return table
+
+
+def arpa_probability(table, words):
+    if words in table:
+        return table[words][0]
+    return table.get(words[:-1], (0, 1))[1] * arpa_probability(table, words[1:])
+
+
+def test_arpa_sums_to_one_after_every_context(tmp_path):
+    levels, vocabulary = model(3)
+    pruned = ngram.prune(levels, lm.bin_size([len(v.keys) for v in levels]) - 300, lm.bin_size)
+    lm.write_arpa(tmp_path / "lm.arpa.gz", pruned, vocabulary)
+    table = read_arpa(tmp_path / "lm.arpa.gz")
+    assert len(table) == sum(len(v.keys) for v in pruned)
+    following = [*WORDS, "<unk>", "</s>"]
+    for n in range(3):
+        for context in itertools.product(["<s>", *WORDS], repeat=n):
+            assert abs(sum(arpa_probability(table, (*context, w)) for w in following) - 1) < 1e-4, context
+
+
 def test_dictionary_keeps_variants_and_drops_stress(tmp_path):
     (tmp_path / "dict").write_text("read R EH1 D\nread(2) R IY1 D\nx. EH K S\n")
     assert lexicon.read_dictionary(tmp_path / "dict") == {"read": [("R", "EH", "D"), ("R", "IY", "D")]}
