@@ -44,8 +44,9 @@ impl Tile<'_> {
     fn check(&self, y: &[f32]) {
         let inputs = self.inputs();
         assert!(self.rows >= 1 && self.width >= LANES && inputs * self.width == self.panel.len());
-        assert!(self.x.len() >= (self.rows - 1) * self.x_stride + inputs);
-        assert!(y.len() >= (self.rows - 1) * self.y_stride + self.width);
+        let last = |stride: usize| (self.rows - 1).saturating_mul(stride);
+        assert!(self.x.len() >= last(self.x_stride).saturating_add(inputs));
+        assert!(y.len() >= last(self.y_stride).saturating_add(self.width));
     }
 }
 
