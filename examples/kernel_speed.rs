@@ -10,15 +10,19 @@ use vivavoce::nn::{PackedMatrix, Rows, RowsMut};
 
 fn main() {
     for (n, k) in [(2048, 512), (1280, 320), (512, 1280), (80, 320), (32, 288)] {
-        let packed = PackedMatrix::pack(&vec![0.01; n * k], n, k);
-        for kernels in Kernels::available() {
-            let mut line = format!("{:>8} {n:>4}x{k:<4}", kernels.name());
+        // The second weight is a half-precision number, so its matrix is stored in half the space.
+        for (weight, (storage, kernels)) in [(0.01, "f32"), (0.5, "f16")]
+            .into_iter()
+            .flat_map(|(w, s)| Kernels::available().into_iter().map(move |k| (w, (s, k))))
+        {
+            let packed = PackedMatrix::pack(&vec![weight; n * k], n, k);
+            let mut line = format!("{:>8} {storage} {n:>4}x{k:<4}", kernels.name());
             for batch in [1, 8, 32] {
                 let x = vec![0.5; batch * k];
                 let mut y = vec![0.0; batch * n];
                 let repeats = (40_000_000 / (n * k * batch)).max(1);
                 let mut best = f64::INFINITY;
-                for _ in 0..100 {
+                for _ in 0..60 {
                     let start = Instant::now();
                     for _ in 0..repeats {
                         let rows = Rows { data: black_box(&x), stride: k };

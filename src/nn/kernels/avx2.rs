@@ -1,22 +1,27 @@
-//! AVX2 with fused multiply-add.
+//! AVX2 with fused multiply-add and half-precision conversion.
 
 use std::arch::x86_64::{
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    __m256, _mm_loadu_si128, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
-use super::{Kernels, LANES, Tile};
+use super::{Kernels, LANES, Panel, Tile};
 
 /// Values in a register.
 const WIDTH: usize = 8;
 
 /// The table, if the machine has the instructions.
 pub(super) fn table() -> Option<Kernels> {
-    if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+    let detected = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c");
+    if !detected {
         return None;
     }
     Some(Kernels {
         name: "avx2",
         tile_rows: [6; 4],
+        half: true,
         tile,
         dot,
         add_scaled,
@@ -27,7 +32,7 @@ pub(super) fn table() -> Option<Kernels> {
     })
 }
 
-super::elementwise::elementwise!("avx2,fma");
+super::elementwise::elementwise!("avx2,fma,f16c");
 
 /// One row keeps the whole panel in registers; more rows take it [`LANES`] outputs at a time.
 fn tile(tile: &Tile<'_>, y: &mut [f32]) {
@@ -45,20 +50,32 @@ fn tile(tile: &Tile<'_>, y: &mut [f32]) {
     }
 }
 
-#[expect(unsafe_code, reason = "checked entry to the vector code")]
 fn run<const ROWS: usize, const REGISTERS: usize>(tile: &Tile<'_>, y: &mut [f32]) {
+    match tile.panel {
+        Panel::F32(w) => run_as::<f32, ROWS, REGISTERS>(tile, w, y),
+        Panel::F16(w) => run_as::<u16, ROWS, REGISTERS>(tile, w, y),
+    }
+}
+
+#[expect(unsafe_code, reason = "checked entry to the vector code")]
+fn run_as<W: Weight, const ROWS: usize, const REGISTERS: usize>(
+    tile: &Tile<'_>,
+    weights: &[W],
+    y: &mut [f32],
+) {
     tile.check(y);
     assert!(tile.rows == ROWS && tile.width.is_multiple_of(REGISTERS * WIDTH));
+    assert_eq!(weights.len(), tile.panel.len());
     for offset in (0..tile.width).step_by(REGISTERS * WIDTH) {
-        // SAFETY: the table exists only where avx2 and fma were detected, `check` has proved that
-        // ROWS rows of inputs, the panel and ROWS rows of outputs lie inside their slices, and
-        // `offset + REGISTERS * WIDTH` stays within the panel's width.
+        // SAFETY: the table exists only where avx2, fma and f16c were detected, `check` has proved
+        // that ROWS rows of inputs, the panel and ROWS rows of outputs lie inside their slices,
+        // and `offset + REGISTERS * WIDTH` stays within the panel's width.
         unsafe {
-            sums::<ROWS, REGISTERS>(
+            sums::<W, ROWS, REGISTERS>(
                 tile.x.as_ptr(),
                 tile.x_stride,
                 tile.inputs(),
-                tile.panel.as_ptr().add(offset),
+                weights.as_ptr().add(offset),
                 tile.width,
                 y.as_mut_ptr().add(offset),
                 tile.y_stride,
@@ -67,17 +84,46 @@ fn run<const ROWS: usize, const REGISTERS: usize>(tile: &Tile<'_>, y: &mut [f32]
     }
 }
 
+/// A stored weight.
+trait Weight: Copy {
+    /// [`WIDTH`] weights as `f32`.
+    ///
+    /// # Safety
+    /// Needs avx2 and f16c and that many values at `p`.
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    unsafe fn load(p: *const Self) -> __m256;
+}
+
+impl Weight for f32 {
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(p: *const Self) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_loadu_ps(p) }
+    }
+}
+
+/// Bits of a half-precision number.
+impl Weight for u16 {
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(p: *const Self) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(p.cast())) }
+    }
+}
+
 /// # Safety
-/// Needs avx2 and fma; `x` holds ROWS rows of `inputs`, `w` `inputs` rows and `y` ROWS rows of
+/// Needs avx2, fma and f16c; `x` holds ROWS rows of `inputs`, `w` `inputs` rows and `y` ROWS rows of
 /// `REGISTERS * WIDTH` values at the given strides.
 #[expect(unsafe_code, reason = "vector loads and stores through pointers")]
 #[expect(clippy::needless_range_loop, reason = "two arrays advance together")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn sums<const ROWS: usize, const REGISTERS: usize>(
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn sums<W: Weight, const ROWS: usize, const REGISTERS: usize>(
     x: *const f32,
     x_stride: usize,
     inputs: usize,
-    w: *const f32,
+    w: *const W,
     w_stride: usize,
     y: *mut f32,
     y_stride: usize,
@@ -93,7 +139,7 @@ unsafe fn sums<const ROWS: usize, const REGISTERS: usize>(
         for k in 0..inputs {
             let mut weights = [_mm256_setzero_ps(); REGISTERS];
             for g in 0..REGISTERS {
-                weights[g] = _mm256_loadu_ps(w.add(k * w_stride + g * WIDTH));
+                weights[g] = W::load(w.add(k * w_stride + g * WIDTH));
             }
             for r in 0..ROWS {
                 let value = _mm256_set1_ps(*x.add(r * x_stride + k));

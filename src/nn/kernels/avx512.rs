@@ -1,10 +1,11 @@
 //! AVX-512F.
 
 use std::arch::x86_64::{
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512, _mm256_loadu_si256, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::{Kernels, LANES, Tile};
+use super::{Kernels, LANES, Panel, Tile};
 
 /// The table, if the machine has the instructions.
 pub(super) fn table() -> Option<Kernels> {
@@ -14,6 +15,7 @@ pub(super) fn table() -> Option<Kernels> {
     Some(Kernels {
         name: "avx512",
         tile_rows: [8, 8, 8, 6],
+        half: true,
         tile,
         dot,
         add_scaled,
@@ -51,14 +53,45 @@ fn run<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>, y: &mut [f32]) {
     // SAFETY: the table exists only where avx512f was detected, and `check` has proved that
     // ROWS rows of inputs, the panel and ROWS rows of outputs lie inside their slices.
     unsafe {
-        sums::<ROWS, GROUPS>(
-            tile.x.as_ptr(),
-            tile.x_stride,
-            tile.inputs(),
-            tile.panel.as_ptr(),
-            y.as_mut_ptr(),
-            tile.y_stride,
-        );
+        let (x, x_stride, inputs) = (tile.x.as_ptr(), tile.x_stride, tile.inputs());
+        let (y, y_stride) = (y.as_mut_ptr(), tile.y_stride);
+        match tile.panel {
+            Panel::F32(w) => {
+                sums::<f32, ROWS, GROUPS>(x, x_stride, inputs, w.as_ptr(), y, y_stride);
+            }
+            Panel::F16(w) => {
+                sums::<u16, ROWS, GROUPS>(x, x_stride, inputs, w.as_ptr(), y, y_stride);
+            }
+        }
+    }
+}
+
+/// A stored weight.
+trait Weight: Copy {
+    /// [`LANES`] weights as `f32`.
+    ///
+    /// # Safety
+    /// Needs avx512f and that many values at `p`.
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    unsafe fn load(p: *const Self) -> __m512;
+}
+
+impl Weight for f32 {
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load(p: *const Self) -> __m512 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+}
+
+/// Bits of a half-precision number.
+impl Weight for u16 {
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load(p: *const Self) -> __m512 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
     }
 }
 
@@ -68,11 +101,11 @@ fn run<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>, y: &mut [f32]) {
 #[expect(unsafe_code, reason = "vector loads and stores through pointers")]
 #[expect(clippy::needless_range_loop, reason = "two arrays advance together")]
 #[target_feature(enable = "avx512f")]
-unsafe fn sums<const ROWS: usize, const GROUPS: usize>(
+unsafe fn sums<W: Weight, const ROWS: usize, const GROUPS: usize>(
     x: *const f32,
     x_stride: usize,
     inputs: usize,
-    w: *const f32,
+    w: *const W,
     y: *mut f32,
     y_stride: usize,
 ) {
@@ -87,7 +120,7 @@ unsafe fn sums<const ROWS: usize, const GROUPS: usize>(
         for k in 0..inputs {
             let mut weights = [_mm512_setzero_ps(); GROUPS];
             for g in 0..GROUPS {
-                weights[g] = _mm512_loadu_ps(w.add((k * GROUPS + g) * LANES));
+                weights[g] = W::load(w.add((k * GROUPS + g) * LANES));
             }
             for r in 0..ROWS {
                 let value = _mm512_set1_ps(*x.add(r * x_stride + k));

@@ -14,7 +14,7 @@ mod portable;
 
 use std::sync::OnceLock;
 
-use super::matrix::{PackedMatrix, Rows, RowsMut};
+use super::matrix::{PackedMatrix, Panel, Rows, RowsMut};
 
 /// Outputs are padded to a multiple of this.
 pub const LANES: usize = 16;
@@ -28,7 +28,7 @@ struct Tile<'a> {
     x: &'a [f32],
     x_stride: usize,
     rows: usize,
-    panel: &'a [f32],
+    panel: Panel<'a>,
     /// A multiple of [`LANES`] up to [`PANEL`].
     width: usize,
     y_stride: usize,
@@ -44,8 +44,9 @@ impl Tile<'_> {
     fn check(&self, y: &[f32]) {
         let inputs = self.inputs();
         assert!(self.rows >= 1 && self.width >= LANES && inputs * self.width == self.panel.len());
-        assert!(self.x.len() >= (self.rows - 1) * self.x_stride + inputs);
-        assert!(y.len() >= (self.rows - 1) * self.y_stride + self.width);
+        let last = |stride: usize| (self.rows - 1).saturating_mul(stride);
+        assert!(self.x.len() >= last(self.x_stride).saturating_add(inputs));
+        assert!(y.len() >= last(self.y_stride).saturating_add(self.width));
     }
 }
 
@@ -57,6 +58,7 @@ pub struct Kernels {
     name: &'static str,
     /// Rows of a tile for panels of 1, 2, 3, 4 times [`LANES`] outputs.
     tile_rows: [usize; 4],
+    half: bool,
     tile: fn(&Tile<'_>, &mut [f32]),
     dot: fn(&[f32], &[f32]) -> f32,
     add_scaled: fn(f32, &[f32], &mut [f32]),
@@ -100,6 +102,11 @@ impl Kernels {
     /// Name of the instruction set.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Whether weights in half precision cost nothing to widen.
+    pub fn widens_half_quickly(&self) -> bool {
+        self.half
     }
 
     /// `y[b, n] += sum_k x[b, k] w[n, k]` for the first `batch` rows.

@@ -1,11 +1,14 @@
 //! Plain loops: the reference, and what runs where no other file fits.
 
-use super::{Kernels, LANES, Tile, elementwise};
+use half::f16;
+
+use super::{Kernels, LANES, Panel, Tile, elementwise};
 
 pub(super) fn table() -> Kernels {
     Kernels {
         name: "portable",
         tile_rows: [4; 4],
+        half: false,
         tile,
         dot: elementwise::dot,
         add_scaled: elementwise::add_scaled,
@@ -26,6 +29,13 @@ fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
 }
 
 fn tile(tile: &Tile<'_>, y: &mut [f32]) {
+    match tile.panel {
+        Panel::F32(weights) => sums(tile, weights, |w| w, y),
+        Panel::F16(weights) => sums(tile, weights, |w| f16::from_bits(w).to_f32(), y),
+    }
+}
+
+fn sums<W: Copy>(tile: &Tile<'_>, weights: &[W], widen: impl Fn(W) -> f32, y: &mut [f32]) {
     tile.check(y);
     let inputs = tile.inputs();
     for r in 0..tile.rows {
@@ -33,10 +43,10 @@ fn tile(tile: &Tile<'_>, y: &mut [f32]) {
         let y = &mut y[r * tile.y_stride..r * tile.y_stride + tile.width];
         for (group, y) in y.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             let mut sums = *y;
-            for (x, w) in x.iter().zip(tile.panel.chunks_exact(tile.width)) {
+            for (x, w) in x.iter().zip(weights.chunks_exact(tile.width)) {
                 let w = &w[group * LANES..][..LANES];
                 for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = multiply_add(*x, *w, *sum);
+                    *sum = multiply_add(*x, widen(*w), *sum);
                 }
             }
             *y = sums;

@@ -46,6 +46,29 @@ fn every_product_equals_the_plain_loop() {
 }
 
 #[test]
+fn half_precision_weights_change_no_bit() {
+    let (n, k) = (150, 70);
+    let rounded: Vec<f32> =
+        noise(n * k, 1).iter().map(|w| half::f16::from_f32(*w).to_f32()).collect();
+    let x = noise(32 * k, 2);
+    for kernels in Kernels::available() {
+        for batch in [1, 2, 8, 32] {
+            let [full, half] = [false, true].map(|half| {
+                let mut y = noise(batch * n, 3);
+                kernels.accumulate(
+                    &PackedMatrix::pack_as(&rounded, n, k, half),
+                    batch,
+                    Rows { data: &x, stride: k },
+                    RowsMut { data: &mut y, stride: n },
+                );
+                y
+            });
+            assert_eq!(full, half, "{kernels:?} {batch}");
+        }
+    }
+}
+
+#[test]
 fn a_row_has_the_same_bits_in_any_batch() {
     let (n, k) = (200, 130);
     let packed = PackedMatrix::pack(&noise(n * k, 1), n, k);
