@@ -65,7 +65,7 @@ def main():
             parts["ctc"] = float(ctc.detach())
         return loss, parts
 
-    loop.train(loss_of, lambda average: loop.greedy_error(average, loop.geometry()))
+    loop.train(loss_of, lambda average: loop.greedy_error(average, loop.geometry(), limit=24))
 
 
 if __name__ == "__main__":
