@@ -5,7 +5,7 @@ import json
 import math
 import os
 import random
-import sys
+import signal
 import time
 from pathlib import Path
 
@@ -127,6 +127,9 @@ class Loop:
         wall_before, sums, seen, count = self.wall, {}, 0.0, 0
         since = time.time()
         done = self.step >= self.total_steps
+        stopped = []
+        for number in (signal.SIGTERM, signal.SIGINT):  # saves first, so that nothing is lost
+            signal.signal(number, lambda *_: stopped.append(True))
         while not done:
             for rows in buckets(self.rows, self.settings["batch_s"], self.rng, self.settings.get("set_weights")):
                 batch = make_batch(self.corpus, rows, self.subsampling, self.tail, self.augment, self.generator)
@@ -156,11 +159,11 @@ class Loop:
                     self.log(**{k: v / count for k, v in sums.items()}, lr=self.rate(), speed=seen / (time.time() - since))
                     sums, seen, count, since = {}, 0.0, 0, time.time()
                 over = self.args.minutes and time.time() - began > self.args.minutes * 60
-                done = self.step >= self.total_steps or over
+                done = self.step >= self.total_steps or over or bool(stopped)
                 if time.time() - last_save > 240 or done:
                     self.save()
                     last_save = time.time()
-                if evaluate and (done or self.step % self.settings["eval_every"] == 0):
+                if evaluate and not stopped and (done or self.step % self.settings["eval_every"] == 0):
                     self.log(**evaluate(self.average))
                     since, seen = time.time(), 0.0
                 if done:
