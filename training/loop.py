@@ -57,7 +57,7 @@ class Loop:
         if self.device.type == "cpu":
             torch.set_num_threads(args.threads or os.cpu_count())
         self.bf16 = choose_precision(self.settings.get("precision", "auto"))
-        self.corpus = Corpus(args.data, self.recipe["model"]["features"]["num_mel_bins"])
+        self.corpus = Corpus(args.data, self.recipe["model"]["features"]["num_mel_bins"], args.targets)
         config = self.recipe["model"]
         self.num_tokens = len((Path(args.data) / "tokens.txt").read_text().split())
         self.model = NeuralTransducer(config, self.num_tokens, self.settings["dropout"], self.settings["aux_targets"],
@@ -194,6 +194,7 @@ class Loop:
 def arguments(parser):
     parser.add_argument("--config", required=True, help="recipe file, such as training/configs/en-small.json")
     parser.add_argument("--data", required=True, help="cache written by prepare")
+    parser.add_argument("--targets", help="token times from realign (default: those of the cache)")
     parser.add_argument("--run", required=True, help="folder for checkpoints and log.jsonl")
     parser.add_argument("--init", help="checkpoint whose weights to start from")
     parser.add_argument("--resume", action="store_true", help="go on from RUN/last.pt where it exists")
