@@ -107,6 +107,7 @@ def best_alignments(model, features, lengths, tokens, spans, geometry, beam=floa
         block_keys, block_values = keys[:, :, seen], values[:, :, seen]
         rows = torch.arange(len(owner), device=device)  # hypothesis at the block's begin that each row comes from
         at, logp = position, score
+        best = torch.full((len(tokens),), float("-inf"), dtype=torch.float64, device=device)  # of the closed ones, by utterance
         closed = []
         for step in range(m):
             logits, _, _, state = model.transducer.run(
@@ -114,17 +115,18 @@ def best_alignments(model, features, lengths, tokens, spans, geometry, beam=floa
                 geometry, lengths[owner[rows]] - base * w, state)
             log_probs = logits[:, 0].log_softmax(dim=-1).double()
             fits = torch.nonzero(at >= fewest[owner[rows], b]).flatten()
-            closed.append((rows[fits], at[fits], (logp + log_probs[:, END_OF_BLOCK])[fits], rows_of(state, fits)))
-            goes_on = torch.nonzero(at < most[owner[rows], b]).flatten()
+            done = (logp + log_probs[:, END_OF_BLOCK])[fits]
+            best.scatter_reduce_(0, owner[rows[fits]], done, "amax")
+            closed.append((rows[fits], at[fits], done, rows_of(state, fits)))
+            following = label[owner[rows], at.clamp(max=longest - 1)]
+            logp = logp + log_probs.gather(1, following[:, None])[:, 0]
+            goes_on = torch.nonzero((at < most[owner[rows], b]) & (logp >= best[owner[rows]] - beam)).flatten()
             if step + 1 == m or len(goes_on) == 0:
                 break
-            previous = label[owner[rows[goes_on]], at[goes_on]][:, None]
-            logp = logp[goes_on] + log_probs[goes_on].gather(1, previous)[:, 0]
+            previous, logp = following[goes_on][:, None], logp[goes_on]
             rows, at, state = rows[goes_on], at[goes_on] + 1, rows_of(state, goes_on)
         parent, at, logp = (torch.cat([c[i] for c in closed]) for i in range(3))
         state = joined([c[3] for c in closed])
-        best = torch.full((len(tokens),), float("-inf"), dtype=torch.float64, device=device)
-        best.scatter_reduce_(0, owner[parent], logp, "amax")
         order = torch.argsort(logp, descending=True, stable=True)
         slot = (owner[parent] * (longest + 1) + at)[order]
         order = order[torch.argsort(slot, stable=True)]  # by utterance and position, the best first
