@@ -44,6 +44,30 @@ def choose_precision(wanted):
     return half < single
 
 
+def dev_rows(corpus, set_name, limit=0):
+    """The aligned dev utterances of a set, the first `limit` by id (0: all), from short to long."""
+    rows = sorted((u for u in corpus.split("dev") if u["set"] == set_name), key=lambda u: u["id"])[: limit or None]
+    return sorted(rows, key=lambda u: u["frames"])
+
+
+@torch.no_grad()
+def greedy_errors(model, corpus, rows, geometry, tail, autocast, bias=0.0, batch=32, watch=lambda items: items):
+    """Counts of tokens, substitutions, deletions and insertions of greedy search, and the error rate in per cent."""
+    model.eval()
+    device = next(model.parameters()).device
+    counts = {"utterances": len(rows), "tokens": 0, "replace": 0, "delete": 0, "insert": 0}
+    for i in watch(range(0, len(rows), batch)):
+        data = make_batch(corpus, rows[i : i + batch], model.subsampling, tail)
+        with autocast():
+            found = model.greedy(data.features.to(device), data.lengths.to(device), geometry, bias)
+        for hypothesis, reference in zip(found, data.tokens):
+            for edit in Levenshtein.editops(reference.tolist(), [t for t, _ in hypothesis]):
+                counts[edit.tag] += 1
+            counts["tokens"] += len(reference)
+    errors = counts["replace"] + counts["delete"] + counts["insert"]
+    return {**counts, "percent": round(100 * errors / max(counts["tokens"], 1), 2)}
+
+
 class Loop:
     def __init__(self, args, stage):
         self.args = args
@@ -169,21 +193,10 @@ class Loop:
 
     def greedy_error(self, model, geometry, limit=64, bias=0.0):
         """Greedy token error rate in per cent of each dev set (first `limit` utterances by id)."""
-        model.eval()
         out = {}
-        dev = self.corpus.split("dev")
         for name in self.settings["dev_sets"]:
-            rows = sorted((u for u in dev if u["set"] == name), key=lambda u: u["id"])[:limit]
-            rows.sort(key=lambda u: u["frames"])
-            errors = total = 0
-            for i in range(0, len(rows), 32):
-                batch = make_batch(self.corpus, rows[i : i + 32], self.subsampling, self.tail)
-                with torch.no_grad(), self.autocast():
-                    found = model.greedy(batch.features.to(self.device), batch.lengths.to(self.device), geometry, bias)
-                for f, t in zip(found, batch.tokens):
-                    errors += Levenshtein.distance([x for x, _ in f], t.tolist())
-                    total += len(t)
-            out["per_" + name] = round(100 * errors / max(total, 1), 2)
+            errors = greedy_errors(model, self.corpus, dev_rows(self.corpus, name, limit), geometry, self.tail, self.autocast, bias=bias)
+            out["per_" + name] = errors["percent"]
         return out
 
     def geometry(self, name=None):
