@@ -44,6 +44,14 @@ def choose_precision(wanted):
     return half < single
 
 
+@torch.no_grad()
+def strengthen(model, gain):
+    """Larger first weights on the way from the encoder to the tokens: the network listens sooner."""
+    model.transducer.attention.value.weight.mul_(gain)
+    for rnn in model.transducer.emit_rnn:
+        rnn.weight_ih_l0.mul_(gain)
+
+
 def dev_rows(corpus, set_name, limit=0):
     """The aligned dev utterances of a set, the first `limit` by id (0: all), from short to long."""
     rows = sorted((u for u in corpus.split("dev") if u["set"] == set_name), key=lambda u: u["id"])[: limit or None]
@@ -86,6 +94,8 @@ class Loop:
         self.num_tokens = len((Path(args.data) / "tokens.txt").read_text().split())
         self.model = NeuralTransducer(config, self.num_tokens, self.settings["dropout"], self.settings["aux_targets"],
                                       self.settings.get("transducer_dropout")).to(self.device)
+        if self.settings.get("transducer_gain", 1.0) != 1.0:
+            strengthen(self.model, self.settings["transducer_gain"])
         self.subsampling = self.model.subsampling
         self.frame_s = self.subsampling * config["features"]["frame_shift_ms"] / 1000
         self.tail = int(config["streaming"]["tail_padding_ms"] / config["features"]["frame_shift_ms"])
