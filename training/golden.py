@@ -17,7 +17,8 @@ from features import FeatureConfig, LogMel
 from model import END_OF_BLOCK, Geometry, NeuralTransducer, alignment
 
 UTTERANCES = 20
-EMPTY_SHARE = 0.5  # steps at which `<e>` is the most likely, over random histories
+TOKENS_A_BLOCK = 1.7
+ROUNDS = 12
 
 
 def tiny_config(**changes):
@@ -45,7 +46,7 @@ CASES = {
     "plain": (7, tiny_config()),
     "feeding": (8, tiny_config(transducer={"input_feeding": True, "state_layers": 2, "emit_layers": 2})),
     "linear": (9, tiny_config(encoder={"frontend": {"type": "linear", "input_dim": 16}})),
-    "wide": (10, tiny_config(encoder={"frontend": {"type": "conv", "channels": [8, 8], "stack": 1}, "dim": 48, "num_layers": 3},
+    "wide": (10, tiny_config(encoder={"frontend": {"type": "conv", "channels": [8, 8], "stack": 1}, "dim": 40, "num_layers": 3},
                              transducer={"state_dim": 40, "emit_dim": 36}, attention={"dim": 32, "num_heads": 4})),
 }
 TOKENS = ["<e>"] + [("▁" if i % 3 == 0 else "") + chr(ord("a") + i) for i in range(11)]
@@ -75,7 +76,7 @@ def extract(config, stats, samples):
 
 @torch.no_grad()
 def spread_logits(model, utterances, geometry, rng):
-    """Sets the output layer so that over random histories every token is about as likely, and `<e>` as likely as all others together."""
+    """Sets the output layer so that greedy search emits many different tokens, about TOKENS_A_BLOCK in each block."""
     seen = []
     model.transducer.output.bias.zero_()
     for features in utterances:
@@ -88,9 +89,15 @@ def spread_logits(model, utterances, geometry, rng):
     scale = 3.0 / seen.std(dim=0)
     model.transducer.output.weight.mul_(scale[:, None])
     model.transducer.output.bias.copy_(-seen.mean(dim=0) * scale)
-    logits = seen * scale + model.transducer.output.bias
-    others = logits[:, END_OF_BLOCK + 1 :].amax(dim=1) - logits[:, END_OF_BLOCK]
-    model.transducer.output.bias[END_OF_BLOCK] += others.quantile(EMPTY_SHARE)
+    wanted = TOKENS_A_BLOCK * sum(-(-len(f) // model.subsampling // geometry.block) for f in utterances)
+    for _ in range(ROUNDS):
+        counts = torch.zeros(len(TOKENS))
+        for features in utterances:
+            for token, _ in model.greedy(features[None], torch.tensor([len(features) // model.subsampling]), geometry)[0]:
+                counts[token] += 1
+        share = (counts[1:] + 1) / (counts[1:] + 1).mean()
+        model.transducer.output.bias[1:] -= 0.3 * share.log()
+        model.transducer.output.bias[END_OF_BLOCK] += 0.5 * torch.log((counts.sum() + 1) / wanted).clamp(-1, 1)
 
 
 def make_case(seed, config):
