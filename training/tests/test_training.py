@@ -185,3 +185,15 @@ def test_the_lstm_kernel_equals_torch_within_bf16(monkeypatch):
         grads.append([y.detach().float(), h.detach().float(), c.detach().float(), given.grad.float(), *(p.grad.clone() for p in layer.parameters())])
     for a, b in zip(*grads):
         assert a.shape == b.shape and float((a - b).norm() / a.norm().clamp(min=1e-3)) < 0.02
+
+
+def test_single_steps_never_take_the_fast_path(monkeypatch):
+    def unwanted():
+        raise AssertionError("the kernel was asked for")
+
+    monkeypatch.setattr(lstm, "kernel", unwanted)
+    layer = lstm.LSTM(4, 4, batch_first=True).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        y, (h, c) = layer(torch.randn(2, 1, 4))
+    c.sum().backward()
+    assert y.shape == (2, 1, 4) and layer.weight_hh_l0.grad is not None and float(layer.weight_ih_l0.grad.abs().sum()) > 0
