@@ -29,12 +29,13 @@ class Batch:
 
 
 class Corpus:
-    def __init__(self, folder, mel=80):
+    def __init__(self, folder, mel=80, targets=None):
+        """`targets`: token times that stand for those of the folder, as `realign` writes them."""
         folder = Path(folder)
         self.utterances = [json.loads(line) for line in open(folder / "utterances.jsonl", encoding="utf-8")]
         self.features = np.memmap(folder / "features.f16", np.float16, "r").reshape(-1, mel)
         self.noise = np.memmap(folder / "noise.f16", np.float16, "r").reshape(-1, mel)
-        targets = np.load(folder / "targets.npz")
+        targets = np.load(targets or folder / "targets.npz")
         self.token, self.start, self.end = targets["token"], targets["start"], targets["end"]
         stats = json.loads((folder / "stats.json").read_text())
         self.mean = torch.tensor(stats["mean"], dtype=torch.float32)

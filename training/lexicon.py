@@ -42,6 +42,12 @@ def read_manifest(data):
             yield tuple(fields[i] for i in at)
 
 
+def text_sources(data):
+    """The language-model texts that DIR/text holds: those of TEXTS first, then others by name."""
+    there = {path.name.removesuffix(".txt.xz") for path in (data / "text").glob("*.txt.xz")}
+    return [s for s in TEXTS if s in there] + sorted(there - set(TEXTS))
+
+
 def read_text(data, source):
     """The lines of one language-model text."""
     with lzma.open(data / "text" / f"{source}.txt.xz", "rt", encoding="utf-8") as file:
@@ -175,7 +181,7 @@ def main():
     dictionary = read_dictionary(args.dictionary)
     train = [(f"{name}/{key}", text) for name, key, split, text in read_manifest(args.data) if split == "train"]
     training = Counter(word for _, text in train for word in text.split())
-    counts = [Counter(word for line in read_text(args.data, s) for word in line.split()) for s in TEXTS]
+    counts = [Counter(word for line in read_text(args.data, s) for word in line.split()) for s in text_sources(args.data)]
     heard = aligned_pronunciations(args.data, {name for name, _ in train})
     pronounceable = {word for word in training if word in dictionary or word in heard}
     entries = build_lexicon(choose_words(pronounceable, counts, dictionary, args.max_words), dictionary, heard)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import ngram
-from lexicon import TEXTS, read_manifest, read_text, read_words
+from lexicon import read_manifest, read_text, read_words, text_sources
 
 DEV_SETS = {  # sets whose dev sentences are judged together
     "librispeech": ("librispeech_mini", "librispeech_clips"),
@@ -200,12 +200,16 @@ def main():
     manifest = list(read_manifest(args.data))
     dev = {n: [text for s, _, split, text in manifest if split == "dev" and s in sets] for n, sets in DEV_SETS.items()}
     dev = {name: lines for name, lines in dev.items() if lines}
+    if not dev:  # data of one's own: every dev set by itself
+        dev = {n: [text for s, _, split, text in manifest if split == "dev" and s == n] for n in sorted({s for s, _, split, _ in manifest if split == "dev"})}
+    if not dev:
+        parser.error("no utterance of the manifest has the split dev: nothing to fit the mixture to")
     all_dev = [text for _, _, split, text in manifest if split == "dev"]
     numbers = defaultdict()
     numbers.default_factory = numbers.__len__
 
     report, models = {"order": args.order, "smoothing": args.smoothing, "sources": {}}, []
-    for source in (*TEXTS, "training_transcripts"):
+    for source in (*text_sources(args.data), "training_transcripts"):
         own = source == "training_transcripts"
         lines = [text for _, _, split, text in manifest if split == "train"] if own else read_text(args.data, source)
         lines, overlapping, repeated = clean(lines, all_dev, numbers, 0 if own else REPEAT_WORDS)

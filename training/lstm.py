@@ -53,10 +53,15 @@ class Layer(torch.autograd.Function):
 
 
 class LSTM(nn.LSTM):
-    """One layer, one direction. Gradients through the final cell state are not carried by the fast path."""
+    """One layer, one direction.
+
+    The fast path does not carry gradients through the final cell state, so single steps, whose states go on to the next (input feeding),
+    never take it.
+    """
 
     def forward(self, x, state=None):
-        fast = self.training and torch.is_autocast_enabled("cpu") and x.device.type == "cpu" and kernel() is not None
+        steps = x.shape[1 if self.batch_first else 0]
+        fast = self.training and steps > 1 and torch.is_autocast_enabled("cpu") and x.device.type == "cpu" and kernel() is not None
         if not fast:
             return super().forward(x, state)
         if self.batch_first:
