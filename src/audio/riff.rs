@@ -30,6 +30,9 @@ pub(super) struct Header {
     pub data_bytes: Option<u64>,
 }
 
+/// hound on a header and samples in memory.
+pub(super) type Reader<'a> = WavReader<Chain<&'a [u8], &'a [u8]>>;
+
 /// Why a header was not understood.
 #[derive(Debug)]
 pub(super) enum HeaderError {
@@ -71,10 +74,7 @@ impl Header {
     }
 
     /// A reader of `samples`, which must be whole groups.
-    pub fn reader<'a>(
-        &'a mut self,
-        samples: &'a [u8],
-    ) -> Result<WavReader<Chain<&'a [u8], &'a [u8]>>, String> {
+    pub fn reader<'a>(&'a mut self, samples: &'a [u8]) -> Result<Reader<'a>, String> {
         let length = (samples.len() as u32).to_le_bytes();
         let at = self.bytes.len() - length.len();
         self.bytes[at..].copy_from_slice(&length);
