@@ -1,10 +1,17 @@
-//! A tiny model with random weights.
+//! What the tests share: a tiny model with random weights, the golden models, the real one, and clips.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use vivavoce::Recognizer;
+use vivavoce::audio::{AudioSource, Resampler, WavSource};
 use vivavoce::model::Model;
+
+/// Tokens of [`tensors`].
+pub const NUM_TOKENS: usize = 11;
 
 /// Reproducible values in [-1, 1).
 pub fn noise(n: usize, mut seed: u32) -> Vec<f32> {
@@ -54,6 +61,10 @@ pub fn config_json(input_feeding: bool) -> String {
 }
 
 pub fn tensors(input_feeding: bool) -> Tensors {
+    tensors_for(input_feeding, NUM_TOKENS)
+}
+
+fn tensors_for(input_feeding: bool, num_tokens: usize) -> Tensors {
     let mut all = Tensors::new();
     let mut add = |name: &str, shape: &[usize]| {
         let n = shape.iter().product();
@@ -87,14 +98,14 @@ pub fn tensors(input_feeding: bool) -> Tensors {
         add(&format!("{name}.bias_ih_l0"), &[4 * hidden]);
         add(&format!("{name}.bias_hh_l0"), &[4 * hidden]);
     }
-    add("transducer.embedding.weight", &[11, 6]);
+    add("transducer.embedding.weight", &[num_tokens, 6]);
     for (name, inputs) in [("query", 10), ("key", 12), ("value", 12)] {
         add(&format!("transducer.attention.{name}.weight"), &[8, inputs]);
         add(&format!("transducer.attention.{name}.bias"), &[8]);
     }
     add("transducer.attention.position_bias", &[2, 8]);
-    add("transducer.output.weight", &[11, 9]);
-    add("transducer.output.bias", &[11]);
+    add("transducer.output.weight", &[num_tokens, 9]);
+    add("transducer.output.bias", &[num_tokens]);
     all
 }
 
@@ -109,3 +120,151 @@ pub fn model(input_feeding: bool) -> Model {
     let weights = serialize(&tensors(input_feeding));
     Model::from_bytes(config_json(input_feeding).as_bytes(), &weights).expect("a good model")
 }
+
+const PHONES: &str = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W \
+                      Y Z ZH";
+
+/// The token table of units `phones`.
+pub fn phone_tokens() -> String {
+    let forms =
+        ["", "_E"].map(|form| PHONES.split_whitespace().map(move |p| format!("{p}{form}\n")));
+    std::iter::once("<e>\n".to_owned()).chain(forms.into_iter().flatten()).collect()
+}
+
+/// Weights under which the words of the golden lexicon are likely.
+fn phone_tensors() -> Tensors {
+    let tokens = phone_tokens();
+    let spoken = ["AH_E", "EY_E", "B", "IY_E", "S", "D", "EH", "F_E"];
+    let bias: Vec<f32> = tokens
+        .lines()
+        .map(|t| match t {
+            "<e>" => 2.0,
+            t if spoken.contains(&t) => 4.0,
+            _ => -4.0,
+        })
+        .collect();
+    let mut all = tensors_for(false, bias.len());
+    all.insert("transducer.output.bias".into(), Tensor::f32(&[bias.len()], &bias));
+    all
+}
+
+/// The files of a complete model folder: random weights, the golden lexicon and language model.
+pub fn phone_model() -> BTreeMap<&'static str, Vec<u8>> {
+    let golden = root().join("tests/golden");
+    let read = |name: &str| std::fs::read(golden.join(name)).unwrap();
+    BTreeMap::from([
+        ("config.json", config_json(false).into_bytes()),
+        ("tokens.txt", phone_tokens().into_bytes()),
+        ("model.safetensors", serialize(&phone_tensors())),
+        ("lexicon.bin", read("lexicon-tiny.bin")),
+        ("lm.bin", read("lm-tiny.bin")),
+    ])
+}
+
+/// Writes `files` into a new folder, which lives as long as the value.
+pub fn folder(files: &BTreeMap<&'static str, Vec<u8>>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    dir
+}
+
+/// The recognisers that need no trained model: [`phone_model`] and the golden ones that hear audio.
+pub fn small_recognizers() -> &'static [(String, Recognizer)] {
+    static ALL: OnceLock<Vec<(String, Recognizer)>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let phones = Recognizer::load(folder(&phone_model())).unwrap();
+        let golden = ["plain", "feeding", "wide"].map(|name| {
+            let folder = root().join("tests/golden").join(name);
+            (name.to_owned(), Recognizer::load(folder).unwrap())
+        });
+        std::iter::once(("phones".to_owned(), phones)).chain(golden).collect()
+    })
+}
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of the trained model, none (with a printed line) while it is absent.
+pub fn real_folder() -> Option<PathBuf> {
+    let folder = root().join("models/en-small");
+    if folder.join("model.safetensors").exists() {
+        return Some(folder);
+    }
+    println!("skipped: models/en-small is absent");
+    None
+}
+
+/// The trained model, none (with a printed line) while it is absent.
+pub fn real() -> Option<&'static Recognizer> {
+    static REAL: OnceLock<Option<Recognizer>> = OnceLock::new();
+    REAL.get_or_init(|| real_folder().map(|folder| Recognizer::load(folder).unwrap())).as_ref()
+}
+
+/// A clip of `audio-samples/`.
+pub fn clip_path(name: &str) -> PathBuf {
+    root().join("audio-samples").join(name)
+}
+
+/// A clip at 16 kHz, mono.
+pub fn clip(name: &str) -> Vec<f32> {
+    let mut source = WavSource::open(clip_path(name)).unwrap();
+    let samples = source.read_all().unwrap();
+    resampled(&samples, source.sample_rate_hz(), 16_000)
+}
+
+/// `samples` at another rate.
+pub fn resampled(samples: &[f32], from_hz: u32, to_hz: u32) -> Vec<f32> {
+    let mut out = Vec::new();
+    let mut resampler = Resampler::new(from_hz, to_hz).unwrap();
+    resampler.process_into(samples, &mut out).unwrap();
+    resampler.finish_into(&mut out).unwrap();
+    out
+}
+
+/// The words of a clip.
+pub fn clip_text(name: &str) -> String {
+    let text = std::fs::read_to_string(clip_path(name).with_extension("txt")).unwrap();
+    vivavoce::metrics::normalize_text(&text)
+}
+
+/// Something between tones and noise with pauses, `seconds` at 16 kHz.
+pub fn babble(seconds: f32, seed: u32) -> Vec<f32> {
+    let mut samples = noise((seconds * 16_000.0) as usize, seed);
+    for (i, sample) in samples.iter_mut().enumerate() {
+        let t = i as f32 / 16_000.0;
+        let tone = (t * (700.0 + 400.0 * (t * 9.0).sin()) * std::f32::consts::TAU).sin();
+        let loudness = (t * 14.0).sin().max(0.0);
+        *sample = 0.4 * loudness * tone + 0.02 * *sample;
+    }
+    samples
+}
+
+/// Writes a WAV file of the given kind; every channel holds `samples`.
+pub fn write_wav(path: &Path, spec: hound::WavSpec, samples: &[f32]) {
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    let scale = (1_i64 << (spec.bits_per_sample - 1)) as f32;
+    for sample in samples {
+        for _ in 0..spec.channels {
+            match spec.sample_format {
+                hound::SampleFormat::Float => writer.write_sample(*sample).unwrap(),
+                hound::SampleFormat::Int => {
+                    let value = (sample * scale).round().clamp(-scale, scale - 1.0);
+                    writer.write_sample(value as i32).unwrap();
+                }
+            }
+        }
+    }
+    writer.finalize().unwrap();
+}
+
+/// 16-bit mono at 16 kHz.
+pub const PLAIN_WAV: hound::WavSpec = hound::WavSpec {
+    channels: 1,
+    sample_rate: 16_000,
+    bits_per_sample: 16,
+    sample_format: hound::SampleFormat::Int,
+};

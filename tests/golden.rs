@@ -6,6 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 use vivavoce::attention::KeyValues;
 use vivavoce::features::{FeatureExtractor, Normalizer};
 use vivavoce::model::{Model, StepScratch};
+use vivavoce::{Recognizer, SearchKind, SessionOptions};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -80,8 +81,11 @@ impl Case {
 #[test]
 fn features_equal_pytorch() {
     for case in cases() {
-        let Some(samples) = case.floats("samples") else { continue };
-        let config = &case.model.config().features;
+        let Some(mut samples) = case.floats("samples") else { continue };
+        let (config, streaming) = (&case.model.config().features, &case.model.config().streaming);
+        // The silence that a session hears at the end of its stream.
+        let padding = streaming.tail_padding_ms * config.sample_rate_hz as f32 / 1000.0;
+        samples.resize(samples.len() + padding as usize, 0.0);
         let (mean, inv_std) = case.model.normalization();
         let normalizer = Normalizer::new(mean, inv_std).unwrap();
         let got = FeatureExtractor::new(config, normalizer).unwrap().extract(&samples).unwrap();
@@ -151,5 +155,30 @@ fn greedy_tokens_equal_pytorch() {
             }
         }
         assert_eq!(got, case.ids("greedy"), "{}: greedy tokens", case.name);
+    }
+}
+
+#[test]
+fn greedy_tokens_of_whole_sessions_equal_pytorch() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for case in cases() {
+        let recognizer = Recognizer::load(root.join(&case.name)).unwrap();
+        let options = SessionOptions {
+            search: SearchKind::Greedy,
+            latency: Some("balanced".into()),
+            ..Default::default()
+        };
+        let mut session = recognizer.session(&options).unwrap();
+        for i in 0.. {
+            let key = if i == 0 { String::new() } else { format!(".{i}") };
+            let Some(samples) = case.floats(&format!("samples{key}")) else { break };
+            session.reset();
+            for chunk in samples.chunks(1600) {
+                session.accept_waveform(chunk).unwrap();
+            }
+            session.finish().unwrap();
+            let got: Vec<u32> = session.confirmed().iter().map(|w| w.id).collect();
+            assert_eq!(got, case.ids(&format!("greedy{key}")), "{}: utterance {i}", case.name);
+        }
     }
 }

@@ -61,7 +61,9 @@ impl<R: Read + Seek> OpusSource<R> {
         }
         let channels = usize::from(head[9]);
         if head[18] != 0 || !(1..=2).contains(&channels) {
-            return Err(fail(format!("{channels} channels; only mono and stereo Opus can be read")));
+            return Err(fail(format!(
+                "{channels} channels; only mono and stereo Opus can be read"
+            )));
         }
         let wanted = u32::from_le_bytes([head[12], head[13], head[14], head[15]]);
         let rate_hz = if RATES_HZ.contains(&wanted) { wanted } else { GRANULE_HZ };

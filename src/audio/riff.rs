@@ -1,60 +1,37 @@
-//! The header of a WAV file (Multimedia Programming Interface 1.0, IBM and Microsoft, 1991, and
-//! `WAVE_FORMAT_EXTENSIBLE`).
+//! The front of a WAV file (Multimedia Programming Interface 1.0, IBM and Microsoft, 1991, and
+//! `WAVE_FORMAT_EXTENSIBLE`), mended so that hound can take it.
 //!
-//! Read here rather than by a crate because streamed files, which state no or an impossible
-//! length, and truncated ones must be accepted.
+//! hound decodes the format description and the samples, but refuses much that is common: data of
+//! no or an impossible length (programs that write into a pipe), data that ends inside a sample,
+//! descriptions of unusual length, a wrong byte rate; it also loses its way after chunks of odd
+//! length. So the chunks before the samples are walked here, and hound is given a plain header of
+//! the same format with the true length of the samples at hand.
 
-use std::io::{ErrorKind, Read};
+use std::io::{Chain, ErrorKind, Read};
 
-const PCM: u16 = 1;
-const IEEE_FLOAT: u16 = 3;
+use hound::WavReader;
+
 const EXTENSIBLE: u16 = 0xfffe;
+const EXTENSIBLE_BYTES: usize = 40;
+const PLAIN_BYTES: usize = 16;
 /// No format description is longer.
 const MAX_FORMAT_BYTES: u32 = 4096;
 /// Writers that cannot seek leave 0 or a number near the largest of 31 or 32 bits.
 const STREAMED_BYTES: u32 = 0x7fff_0000;
 
-/// How one sample is stored, little endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    U8,
-    I16,
-    I24,
-    I32,
-    F32,
-}
-
-impl Encoding {
-    pub fn num_bytes(self) -> usize {
-        match self {
-            Self::U8 => 1,
-            Self::I16 => 2,
-            Self::I24 => 3,
-            Self::I32 | Self::F32 => 4,
-        }
-    }
-
-    /// The value of one stored sample, full scale 1.
-    pub fn decode(self, b: &[u8]) -> f32 {
-        match self {
-            Self::U8 => (f32::from(b[0]) - 128.0) / 128.0,
-            Self::I16 => f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0,
-            Self::I24 => i32::from_le_bytes([0, b[0], b[1], b[2]]) as f32 / 2_147_483_648.0,
-            Self::I32 => i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32 / 2_147_483_648.0,
-            Self::F32 => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
-        }
-    }
-}
-
 /// What stands before the samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
-    pub encoding: Encoding,
-    pub channels: usize,
-    pub sample_rate_hz: u32,
+    /// Everything up to the samples, for hound.
+    bytes: Vec<u8>,
+    /// Bytes of one sample of every channel.
+    pub group_bytes: usize,
     /// Bytes of samples; `None` means until the end of the file.
     pub data_bytes: Option<u64>,
 }
+
+/// hound on a header and samples in memory.
+pub(super) type Reader<'a> = WavReader<Chain<&'a [u8], &'a [u8]>>;
 
 /// Why a header was not understood.
 #[derive(Debug)]
@@ -70,6 +47,54 @@ impl From<std::io::Error> for HeaderError {
         }
         Self::Io(error)
     }
+}
+
+impl Header {
+    /// `format` is a format description of at least 16 bytes.
+    fn new(format: &[u8], data_bytes: Option<u64>) -> Self {
+        let mut format = format.to_vec();
+        let extensible = word(&format, 0) == EXTENSIBLE && format.len() >= EXTENSIBLE_BYTES;
+        format.truncate(if extensible { EXTENSIBLE_BYTES } else { PLAIN_BYTES });
+        if extensible {
+            // Samples with fewer valid bits than their container are left-justified, so the
+            // container's scale holds.
+            let bits = word(&format, 14);
+            format[16..18].copy_from_slice(&22_u16.to_le_bytes());
+            format[18..20].copy_from_slice(&bits.to_le_bytes());
+        }
+        let group_bytes = word(&format, 12);
+        let rate = u32::from_le_bytes([format[4], format[5], format[6], format[7]]);
+        let byte_rate = rate.wrapping_mul(u32::from(group_bytes));
+        format[8..12].copy_from_slice(&byte_rate.to_le_bytes());
+        let mut bytes = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
+        bytes.extend_from_slice(&(format.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&format);
+        bytes.extend_from_slice(b"data\0\0\0\0");
+        Self { bytes, group_bytes: usize::from(group_bytes), data_bytes }
+    }
+
+    /// A reader of `samples`, which must be whole groups.
+    pub fn reader<'a>(&'a mut self, samples: &'a [u8]) -> Result<Reader<'a>, String> {
+        let length = (samples.len() as u32).to_le_bytes();
+        let at = self.bytes.len() - length.len();
+        self.bytes[at..].copy_from_slice(&length);
+        WavReader::new(self.bytes.chain(samples)).map_err(|e| self.explain(&e))
+    }
+
+    /// hound's error with what the format description says.
+    pub fn explain(&self, error: &hound::Error) -> String {
+        let format = &self.bytes[20..];
+        let (tag, channels, bits) = (word(format, 0), word(format, 2), word(format, 14));
+        format!(
+            "{error} (WAV encoding {tag:#06x}, {channels} channels, {bits} bits, {} bytes together); \
+             convert it to PCM of 16 bits",
+            self.group_bytes
+        )
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// Reads up to the first sample.
@@ -89,21 +114,20 @@ pub(super) fn read_header(reader: &mut impl Read) -> Result<Header, HeaderError>
         let padded = u64::from(size) + u64::from(size % 2);
         match &[a, b, c, d] {
             b"fmt " => {
-                if !(16..=MAX_FORMAT_BYTES).contains(&size) {
+                if !(PLAIN_BYTES as u32..=MAX_FORMAT_BYTES).contains(&size) {
                     let reason = format!("format description of {size} bytes");
                     return Err(HeaderError::Format(reason));
                 }
                 let mut bytes = vec![0; padded as usize];
                 reader.read_exact(&mut bytes)?;
-                format = Some(parse_format(&bytes).map_err(HeaderError::Format)?);
+                format = Some(bytes);
             }
             b"data" => {
-                let Some((encoding, channels, sample_rate_hz)) = format else {
+                let Some(format) = format else {
                     return Err(HeaderError::Format("no format description before data".into()));
                 };
                 let known = (1..STREAMED_BYTES).contains(&size);
-                let data_bytes = known.then_some(u64::from(size));
-                return Ok(Header { encoding, channels, sample_rate_hz, data_bytes });
+                return Ok(Header::new(&format, known.then_some(u64::from(size))));
             }
             _ => {
                 let skipped = std::io::copy(&mut reader.take(padded), &mut std::io::sink())?;
@@ -113,37 +137,4 @@ pub(super) fn read_header(reader: &mut impl Read) -> Result<Header, HeaderError>
             }
         }
     }
-}
-
-fn parse_format(b: &[u8]) -> Result<(Encoding, usize, u32), String> {
-    let word = |at: usize| u16::from_le_bytes([b[at], b[at + 1]]);
-    let mut tag = word(0);
-    let channels = usize::from(word(2));
-    let sample_rate_hz = u32::from_le_bytes([b[4], b[5], b[6], b[7]]);
-    let (frame_bytes, bits) = (usize::from(word(12)), word(14));
-    if tag == EXTENSIBLE {
-        // The sub-format is a GUID whose first two bytes are the plain tag. Samples with fewer
-        // valid bits than their container are left-justified, so the container's scale holds.
-        if b.len() < 40 {
-            return Err("extensible format description is too short".into());
-        }
-        tag = word(24);
-    }
-    if channels == 0 {
-        return Err("no channels".into());
-    }
-    let encoding = match (tag, bits) {
-        (PCM, 8) => Encoding::U8,
-        (PCM, 16) => Encoding::I16,
-        (PCM, 24) => Encoding::I24,
-        (PCM, 32) => Encoding::I32,
-        (IEEE_FLOAT, 32) => Encoding::F32,
-        (PCM, _) => return Err(format!("integer samples of {bits} bits are not supported")),
-        (IEEE_FLOAT, _) => return Err(format!("float samples of {bits} bits are not supported")),
-        _ => return Err(format!("WAV encoding {tag:#06x} is not supported; convert it to PCM")),
-    };
-    if frame_bytes != channels * encoding.num_bytes() {
-        return Err(format!("{frame_bytes} bytes for {channels} samples of {bits} bits"));
-    }
-    Ok((encoding, channels, sample_rate_hz))
 }

@@ -15,7 +15,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write what is said in WAV files
+    /// Write what is said in audio files
     Transcribe(TranscribeArguments),
     /// Measure error rates on speech with known text
     Evaluate(EvaluateArguments),
@@ -81,7 +81,7 @@ impl SearchArguments {
 
 #[derive(Debug, Args)]
 pub struct TranscribeArguments {
-    /// WAV files; - reads one from stdin
+    /// WAV or Ogg Opus files; - reads WAV from stdin
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]

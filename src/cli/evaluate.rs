@@ -78,7 +78,9 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     );
     let phones = arguments.phones.then(|| Pronunciations::new(&recognizer)).transpose()?;
     let bar = ProgressBar::new(utterances.iter().map(|u| u.expected_ms).sum());
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {elapsed} of {duration}  {msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {percent}% {elapsed} of {duration}  {msg}")
+    {
         bar.set_style(style);
     }
     let mut sets: BTreeMap<String, Figures> = BTreeMap::new();
@@ -161,7 +163,8 @@ fn evaluate(
     }
     session.finish()?;
     let compute_s = start.elapsed().as_secs_f64();
-    let phone = phones.map(|p| p.errors(recognizer, options, &utterance.text, &heard)).transpose()?;
+    let phone =
+        phones.map(|p| p.errors(recognizer, options, &utterance.text, &heard)).transpose()?;
     Ok(Hypothesis {
         text: session.result(0).text,
         phone: phone.flatten(),

@@ -2,6 +2,7 @@
 
 mod args;
 mod evaluate;
+mod input;
 mod inspect;
 mod transcribe;
 
@@ -29,7 +30,9 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {
     match &model.model {
-        Some(dir) => Recognizer::load(dir).context("give --model DIR a folder like models/en-small"),
+        Some(dir) => {
+            Recognizer::load(dir).context("give --model DIR a folder like models/en-small")
+        }
         None => Recognizer::embedded().context("no model: give --model DIR or set VIVAVOCE_MODEL"),
     }
 }

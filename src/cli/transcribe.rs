@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use vivavoce::Recognizer;
-use vivavoce::audio::{AudioSource, WavSource};
 use vivavoce::pipeline::{Pace, Pipeline, PipelineOptions};
 use vivavoce::transcript::{Event, Final, Partial};
 
@@ -52,13 +51,6 @@ fn progress(files: usize, stream: bool) -> ProgressBar {
     bar
 }
 
-fn open(file: &Path) -> anyhow::Result<Box<dyn AudioSource + Send>> {
-    if file == Path::new("-") {
-        return Ok(Box::new(WavSource::from_reader("(stdin)", std::io::stdin())?));
-    }
-    Ok(Box::new(WavSource::open(file)?))
-}
-
 /// Transcribes one file and gives its length in seconds.
 fn transcribe(
     recognizer: &Recognizer,
@@ -66,7 +58,7 @@ fn transcribe(
     arguments: &TranscribeArguments,
     bar: &ProgressBar,
 ) -> anyhow::Result<f32> {
-    let source = open(file)?;
+    let source = super::input::open(file)?;
     let options = PipelineOptions {
         session: arguments.search.options(),
         pace: if arguments.realtime { Pace::Realtime } else { Pace::Unpaced },

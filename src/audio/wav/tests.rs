@@ -114,6 +114,37 @@ fn chunks_around_the_data_are_skipped() {
     assert_eq!(read(&with).unwrap(), read(&bytes).unwrap());
 }
 
+/// A file of 16-bit samples whose format description is `format`.
+fn described(format: &[u8]) -> Vec<u8> {
+    let mut bytes = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
+    bytes.extend_from_slice(&(format.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(format);
+    bytes.extend_from_slice(b"fact\x08\0\0\0........data\x08\0\0\0");
+    for value in [0_i16, 1 << 14, -1 << 14, 1 << 13] {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn unusual_format_descriptions_are_understood() {
+    let plain = ramp16(1)[20..36].to_vec();
+    let mut wrong_byte_rate = plain.clone();
+    wrong_byte_rate[8..12].copy_from_slice(&7_u32.to_le_bytes());
+    let mut long = plain.clone();
+    long.extend_from_slice(&[0; 8]);
+    let mut extensible = plain.clone();
+    extensible[..2].copy_from_slice(&[0xfe, 0xff]);
+    // 12 valid bits, no channel mask, integers.
+    extensible.extend_from_slice(&[22, 0, 12, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0x10, 0]);
+    extensible.extend_from_slice(&[0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71]);
+    for format in [plain, wrong_byte_rate, long, extensible] {
+        let (samples, warnings) = read(&described(&format)).unwrap();
+        assert_eq!(samples, [0.0, 0.5, -0.5, 0.25], "{format:?}");
+        assert!(warnings.is_empty());
+    }
+}
+
 #[test]
 fn a_file_without_samples_is_empty() {
     assert_eq!(read(&ramp16(0)).unwrap(), (vec![], vec![]));
@@ -136,7 +167,7 @@ fn broken_headers_are_errors_that_name_the_file() {
         (patched(36, b"junk\xff\xff\xff\xff"), "before its data"),
         (patched(16, &[2, 0, 0, 0]), "format description"),
         (patched(20, &[6, 0]), "0x0006"),
-        (patched(22, &[0, 0]), "no channels"),
+        (patched(22, &[0, 0]), "zero channels"),
         (patched(24, &[0, 0, 0, 0]), "0 Hz"),
         (patched(24, &[0, 0, 0, 1]), "Hz is not in"),
         (patched(32, &[3, 0]), "3 bytes"),

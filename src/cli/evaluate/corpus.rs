@@ -1,15 +1,16 @@
 //! Speech with known text: a folder of audio files with texts beside them, or tar shards with a manifest.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossbeam_channel::Sender;
-use vivavoce::audio::{AudioSource, WavSource};
+use vivavoce::audio::AudioSource;
 use vivavoce::metrics::normalize_text;
 
 use crate::cli::args::EvaluateArguments;
+use crate::cli::input::{decode, open};
 
 /// One utterance; its audio is a file or has been read from a shard.
 pub struct Utterance {
@@ -29,48 +30,24 @@ enum Audio {
 
 impl Utterance {
     /// The audio.
-    pub fn open(&self) -> anyhow::Result<Box<dyn AudioSource>> {
-        Ok(match &self.audio {
-            Audio::File(path) => open(path)?,
+    pub fn open(&self) -> anyhow::Result<Box<dyn AudioSource + Send>> {
+        match &self.audio {
+            Audio::File(path) => open(path),
             Audio::Shard(path) => anyhow::bail!("{} is not in {}", self.id, path.display()),
-            Audio::Bytes(bytes) => decode(&self.id, bytes.clone())?,
-        })
+            Audio::Bytes(bytes) => decode(&self.id, bytes.clone()),
+        }
     }
-}
-
-#[cfg(feature = "media")]
-fn open(path: &Path) -> anyhow::Result<Box<dyn AudioSource>> {
-    if path.extension().is_some_and(|e| e == "opus") {
-        return Ok(Box::new(vivavoce::audio::OpusSource::open(path)?));
-    }
-    Ok(Box::new(WavSource::open(path)?))
-}
-
-#[cfg(not(feature = "media"))]
-fn open(path: &Path) -> anyhow::Result<Box<dyn AudioSource>> {
-    Ok(Box::new(WavSource::open(path)?))
-}
-
-#[cfg(feature = "media")]
-fn decode(name: &str, bytes: Vec<u8>) -> anyhow::Result<Box<dyn AudioSource>> {
-    if bytes.starts_with(b"OggS") {
-        return Ok(Box::new(vivavoce::audio::OpusSource::from_reader(name, Cursor::new(bytes))?));
-    }
-    Ok(Box::new(WavSource::from_reader(name, Cursor::new(bytes))?))
-}
-
-#[cfg(not(feature = "media"))]
-fn decode(name: &str, bytes: Vec<u8>) -> anyhow::Result<Box<dyn AudioSource>> {
-    anyhow::ensure!(!bytes.starts_with(b"OggS"), "Opus needs the feature media");
-    Ok(Box::new(WavSource::from_reader(name, Cursor::new(bytes))?))
 }
 
 /// The utterances that `arguments` ask for, in a fixed order; nothing is decoded yet.
 pub fn list(arguments: &EvaluateArguments) -> anyhow::Result<Vec<Utterance>> {
     let folder = &arguments.folder;
     let manifest = folder.join("manifest.tsv");
-    let mut all =
-        if manifest.exists() { shards(folder, &manifest, &arguments.split)? } else { files(folder)? };
+    let mut all = if manifest.exists() {
+        shards(folder, &manifest, &arguments.split)?
+    } else {
+        files(folder)?
+    };
     all.retain(|u| arguments.set.is_empty() || arguments.set.contains(&u.set));
     all.sort_by(|a, b| (&a.set, &a.id).cmp(&(&b.set, &b.id)));
     if let Some(limit) = arguments.limit {
@@ -90,7 +67,9 @@ fn shards(folder: &Path, manifest: &Path, split: &str) -> anyhow::Result<Vec<Utt
     let mut lines = text.lines();
     let head: Vec<_> = lines.next().unwrap_or_default().split('\t').collect();
     let column = |wanted: &str| {
-        head.iter().position(|c| *c == wanted).with_context(|| format!("{name}: no column {wanted}"))
+        head.iter()
+            .position(|c| *c == wanted)
+            .with_context(|| format!("{name}: no column {wanted}"))
     };
     let (id, set, part) = (column("id")?, column("set")?, column("split")?);
     let (seconds, words) = (column("seconds")?, column("text")?);
@@ -166,7 +145,9 @@ pub fn load(utterances: Vec<Utterance>, work: &Sender<Utterance>) {
     for shard in shards.iter().filter(|s| s.extension().is_some_and(|e| e == "tar")) {
         let stem = shard.file_stem().map_or(String::new(), |s| s.to_string_lossy().into_owned());
         let set = stem.rsplit_once('-').map_or(stem.as_str(), |(set, _)| set);
-        if wanted.keys().any(|(s, _)| s == set) && send_shard(shard, set, &mut wanted, work).is_none() {
+        if wanted.keys().any(|(s, _)| s == set)
+            && send_shard(shard, set, &mut wanted, work).is_none()
+        {
             return;
         }
     }

@@ -1,0 +1,60 @@
+#!/bin/sh
+# Everything that is checked: ./test.sh
+# Rust alone needs no system package. The recipe's part needs python3 with pip and is skipped without.
+set -eu
+cd "$(dirname "$0")"
+
+step() {
+    printf '\n== %s\n' "$*"
+    "$@"
+}
+skip() {
+    printf '\n== skipped: %s\n' "$*"
+}
+
+step cargo fmt --check
+
+default=
+if [ ! -f models/en-small/model.safetensors ]; then
+    skip "the embedded model: models/en-small is absent"
+    default="--no-default-features --features media"
+    all="--features media,mic --no-default-features"
+else
+    all=--all-features
+fi
+# shellcheck disable=SC2086
+for features in "$default" --no-default-features "$all"; do
+    step cargo clippy --quiet --all-targets $features -- -D warnings
+done
+# shellcheck disable=SC2086
+step cargo test --quiet $default
+step cargo test --quiet --lib --test integration --no-default-features
+# shellcheck disable=SC2086
+step cargo test --quiet --lib --test integration $all
+# shellcheck disable=SC2086
+RUSTDOCFLAGS="-D warnings" step cargo doc --quiet --no-deps --lib $all
+
+python=
+modules="import torch, numpy, safetensors, soundfile, pytest"
+if ! command -v python3 > /dev/null; then
+    skip "the training recipe: no python3"
+elif python3 -c "$modules" 2> /dev/null; then
+    python=python3
+elif [ ! -f training/requirements.txt ]; then
+    skip "the training recipe: its modules are not installed"
+elif python3 -m venv target/venv && target/venv/bin/pip install --quiet -r training/requirements.txt; then
+    python=target/venv/bin/python
+else
+    skip "the training recipe: its modules cannot be installed"
+fi
+if [ -n "$python" ]; then
+    export PYTHONDONTWRITEBYTECODE=1
+    step "$python" -m pytest -q -p no:cacheprovider training/tests
+    step "$python" training/golden.py --check
+    if [ -f training/smoke.py ]; then
+        step "$python" training/smoke.py
+    else
+        skip "the smoke run of training: training/smoke.py is absent"
+    fi
+fi
+printf '\nall checks passed\n'

@@ -1,0 +1,147 @@
+//! What the trained model hears in the clips of `audio-samples/`, and in one clip stored in every way.
+
+use vivavoce::Recognizer;
+use vivavoce::audio::{AudioSource, WavSource};
+use vivavoce::metrics::{ErrorCounts, word_errors};
+use vivavoce::pipeline::{Pipeline, PipelineOptions};
+use vivavoce::transcript::Event;
+
+use crate::common::{
+    PLAIN_WAV, clip, clip_path, clip_text, real, resampled, small_recognizers, write_wav,
+};
+
+/// Text of a WAV file through the whole pipeline.
+fn transcribe(recognizer: &Recognizer, path: &std::path::Path) -> String {
+    let source = WavSource::open(path).unwrap();
+    let pipeline =
+        Pipeline::start(recognizer, Box::new(source), &PipelineOptions::default()).unwrap();
+    let mut text = None;
+    for event in pipeline.events() {
+        match event {
+            Event::Final(result) => text = Some(result.text),
+            other => panic!("{}: {other:?}", path.display()),
+        }
+    }
+    text.expect("a final result")
+}
+
+fn session_text(recognizer: &Recognizer, samples: &[f32]) -> String {
+    let mut session = recognizer.session(&vivavoce::SessionOptions::default()).unwrap();
+    session.accept_waveform(samples).unwrap();
+    session.finish().unwrap();
+    session.result(0).text
+}
+
+const LAYOUTS: [(u32, u16, u16, hound::SampleFormat); 9] = [
+    (8_000, 1, 16, hound::SampleFormat::Int),
+    (16_000, 1, 8, hound::SampleFormat::Int),
+    (16_000, 2, 16, hound::SampleFormat::Int),
+    (22_050, 1, 16, hound::SampleFormat::Int),
+    (32_000, 1, 24, hound::SampleFormat::Int),
+    (44_100, 1, 16, hound::SampleFormat::Int),
+    (44_100, 2, 32, hound::SampleFormat::Int),
+    (48_000, 1, 24, hound::SampleFormat::Int),
+    (48_000, 2, 32, hound::SampleFormat::Float),
+];
+
+fn spec(
+    (sample_rate, channels, bits_per_sample, sample_format): (u32, u16, u16, hound::SampleFormat),
+) -> hound::WavSpec {
+    hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format }
+}
+
+#[test]
+fn a_clip_means_the_same_at_any_rate_and_layout() {
+    let Some(recognizer) = real() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let samples = clip("harbour-int16-16000-mono.wav");
+    let expected = transcribe(recognizer, &clip_path("harbour-int16-16000-mono.wav"));
+    assert!(expected.split(' ').count() > 5, "{expected}");
+    for layout in LAYOUTS {
+        let path = dir.path().join("clip.wav");
+        write_wav(&path, spec(layout), &resampled(&samples, 16_000, layout.0));
+        let text = transcribe(recognizer, &path);
+        println!("{layout:?}: {text}");
+        let errors = word_errors(&expected, &text);
+        // Half of the band is gone at 8 kHz, and 8 bits add noise.
+        let allowed = if layout.0 < 16_000 || layout.2 == 8 { 0.5 } else { 0.2 };
+        assert!(errors.rate() <= allowed, "{layout:?}: {text:?}, plain: {expected:?}");
+    }
+}
+
+#[test]
+fn every_rate_and_layout_reaches_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, recognizer) = &small_recognizers()[0];
+    let samples = crate::common::babble(1.5, 1);
+    for layout in LAYOUTS {
+        let path = dir.path().join("clip.wav");
+        write_wav(&path, spec(layout), &resampled(&samples, 16_000, layout.0));
+        assert!(!transcribe(recognizer, &path).is_empty(), "{layout:?}");
+    }
+}
+
+#[test]
+fn the_first_and_the_last_word_are_kept() {
+    let Some(recognizer) = real() else { return };
+    let samples = clip("edges-int16-16000-mono.wav");
+    let reference = clip_text("edges-int16-16000-mono.wav");
+    let text = session_text(recognizer, &samples);
+    println!("{text}");
+    let ends = |t: &str| {
+        let mut words = t.split(' ').map(str::to_owned);
+        (words.next(), words.next_back())
+    };
+    assert_eq!(ends(&text), ends(&reference), "{text:?}");
+}
+
+#[test]
+fn the_clips_are_understood() {
+    let Some(recognizer) = real() else { return };
+    let mut total = ErrorCounts::default();
+    let mut num_clips = 0;
+    for entry in std::fs::read_dir(clip_path("")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "wav") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = transcribe(recognizer, &path);
+        let errors = word_errors(&clip_text(&name), &text);
+        println!("{:5.1} %  {name}: {text}", 100.0 * errors.rate());
+        total += errors;
+        num_clips += 1;
+    }
+    println!("{:5.1} %  {num_clips} clips", 100.0 * total.rate());
+    assert!(num_clips >= 10);
+    assert!(total.rate() < 0.5, "{:.1} % of the words are wrong", 100.0 * total.rate());
+}
+
+#[test]
+fn silence_has_no_words() {
+    let Some(recognizer) = real() else { return };
+    let text = session_text(recognizer, &vec![0.0; 16_000 * 10]);
+    assert_eq!(text, "");
+}
+
+#[test]
+fn a_truncated_file_gives_its_words_and_a_warning() {
+    let (_, recognizer) = &small_recognizers()[0];
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cut.wav");
+    write_wav(&path, PLAIN_WAV, &crate::common::babble(2.0, 2));
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 1001]).unwrap();
+    let mut source = WavSource::open(&path).unwrap();
+    source.read_all().unwrap();
+    assert_eq!(source.warnings().len(), 1);
+    let source = WavSource::open(&path).unwrap();
+    let pipeline =
+        Pipeline::start(recognizer, Box::new(source), &PipelineOptions::default()).unwrap();
+    let events: Vec<Event> = pipeline.events().collect();
+    assert!(
+        matches!(&events[0], Event::Error { fatal: false, message } if message.contains("cut.wav"))
+    );
+    assert!(matches!(&events[1], Event::Final(result) if !result.text.is_empty()));
+    assert_eq!(events.len(), 2);
+}
