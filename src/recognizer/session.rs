@@ -9,6 +9,9 @@ use crate::model::{EncoderState, Model, StepScratch};
 use crate::search::{BeamSearch, Constraint, Greedy, Search, Word};
 use crate::transcript::{Alternative, Final, Partial, TimedWord, join};
 
+/// Encoder frames computed at once, so that the buffers of a stream stay small however long a call is.
+const ENCODE_FRAMES: usize = 16;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
@@ -162,20 +165,36 @@ impl Session {
         if !ended && !self.window.is_ready(self.block, possible, false) {
             return false;
         }
-        self.encoded.clear();
-        model.encode_into(&mut self.encoder, &self.frames, &mut self.encoded);
-        self.frames.clear();
-        model.project_into(&self.encoded, &mut self.memory);
         let mut ran = false;
+        let piece = model.feature_dim() * model.config().subsampling() * ENCODE_FRAMES;
+        let frames = std::mem::take(&mut self.frames);
+        for frames in frames.chunks(piece) {
+            let model = &self.recognizer.model;
+            self.encoded.clear();
+            model.encode_into(&mut self.encoder, frames, &mut self.encoded);
+            model.project_into(&self.encoded, &mut self.memory);
+            ran |= self.run_blocks(false);
+        }
+        self.frames = frames;
+        self.frames.clear();
+        if ended {
+            ran |= self.run_blocks(true);
+        }
+        ran && self.collect()
+    }
+
+    /// Runs every block whose frames are there; whether there was one.
+    fn run_blocks(&mut self, ended: bool) -> bool {
+        let model = &self.recognizer.model;
+        let first = self.block;
         while self.window.is_ready(self.block, self.memory.num_frames(), ended) {
             let mut scorer =
                 model.block_scorer(&self.memory, self.window, self.block, &mut self.scratch);
             self.search.advance_block(&mut scorer, self.mode.max_tokens_per_block);
             self.block += 1;
             self.memory.discard_before(self.window.first_visible(self.block));
-            ran = true;
         }
-        ran && self.collect()
+        self.block > first
     }
 
     /// Takes the words from search; whether they differ from those before.
