@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 TRAINING_ONLY = ("phone_head", "ctc_head")
 INT8_MIN_VALUES = 4096
@@ -35,6 +35,19 @@ def tensors_of(state, stats, precision):
         else:
             out[name] = value
     return {k: np.ascontiguousarray(v) for k, v in out.items()}
+
+
+def read_weights(path):
+    """The state dict in a model folder's model.safetensors, widened to f32; what only training needs is not in it."""
+    tensors = load_file(path)
+    out = {}
+    for name, value in tensors.items():
+        if name.endswith(".scale") or name.startswith("normalize."):
+            continue
+        scale = tensors.get(name + ".scale")
+        value = value.astype(np.float32)
+        out[name] = torch.from_numpy(value if scale is None else value * scale[:, None])
+    return out
 
 
 def export(config, state, stats, tokens, folder, precision):

@@ -13,6 +13,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 
 from data import Augment, Corpus, buckets, make_batch
+from export import read_weights
 from model import Geometry, NeuralTransducer
 
 
@@ -117,8 +118,11 @@ class Loop:
         for p in self.average.parameters():
             p.requires_grad_(False)
         if args.init:
-            state = torch.load(args.init, map_location="cpu", weights_only=True)
-            missing, unexpected = self.model.load_state_dict(state.get("average", state.get("model")), strict=False)
+            if str(args.init).endswith(".safetensors"):
+                state = {"average": read_weights(args.init)}
+            else:
+                state = torch.load(args.init, map_location="cpu", weights_only=True)
+            missing, _ = self.model.load_state_dict(state.get("average", state.get("model")), strict=False)
             print(f"initialised from {args.init}; new: {sorted({m.split('.')[0] for m in missing})}", flush=True)
             self.average.load_state_dict(self.model.state_dict())
         if args.resume and (self.run / "last.pt").exists():
@@ -222,7 +226,7 @@ def arguments(parser):
     parser.add_argument("--data", required=True, help="cache written by prepare")
     parser.add_argument("--targets", help="token times from realign (default: those of the cache)")
     parser.add_argument("--run", required=True, help="folder for checkpoints and log.jsonl")
-    parser.add_argument("--init", help="checkpoint whose weights to start from")
+    parser.add_argument("--init", help="checkpoint, or model.safetensors of a model folder, whose weights to start from")
     parser.add_argument("--resume", action="store_true", help="go on from RUN/last.pt where it exists")
     parser.add_argument("--minutes", type=float, default=0, help="stop after this long (0: at the end of the schedule)")
     parser.add_argument("--threads", type=int, default=0)
