@@ -13,7 +13,7 @@ fn main() {
         Err(error) if cli::is_closed_pipe(&error) => 0,
         Err(error) => {
             eprintln!("error: {error:#}");
-            1
+            cli::exit_code(&error)
         }
     });
 }

@@ -223,7 +223,7 @@ fn wrong_settings_are_told_once() {
         ("--lm-weight", "nan", "lm_weight"),
     ] {
         let ran = place.run(&["transcribe", flag, value, "one.wav", "two.wav"]);
-        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{flag}");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{flag}");
         assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
         assert!(ran.err.contains(expected), "{ran:?}");
     }

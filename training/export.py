@@ -56,6 +56,7 @@ def export(config, state, stats, tokens, folder, precision):
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / "tokens.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     save_file(tensors_of(state, stats, precision), folder / "model.safetensors")
+    (folder / "model.safetensors").chmod(0o644)  # safetensors makes it private
 
 
 def main():

@@ -69,7 +69,7 @@ struct Hypothesis {
 
 pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let recognizer = super::recognizer(&arguments.model)?;
-    recognizer.session(&arguments.search.options())?;
+    super::check(&recognizer, &arguments.search)?;
     let utterances = corpus::list(arguments)?;
     anyhow::ensure!(
         !utterances.is_empty(),

@@ -11,7 +11,7 @@ pub use args::Arguments;
 use anyhow::Context;
 use vivavoce::Recognizer;
 
-use args::{Command, ModelArguments};
+use args::{Command, ModelArguments, SearchArguments};
 
 /// Runs the command; `false` if a part of the work failed and was reported.
 pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
@@ -26,6 +26,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     kind == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+/// A setting that the model does not allow.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(vivavoce::Error);
+
+/// The exit code for `error`.
+pub fn exit_code(error: &anyhow::Error) -> i32 {
+    if error.is::<UsageError>() { 2 } else { 1 }
+}
+
+/// Refuses search settings that the model does not allow, before any file is touched.
+fn check(recognizer: &Recognizer, search: &SearchArguments) -> anyhow::Result<()> {
+    Ok(recognizer.session(&search.options()).map(drop).map_err(UsageError)?)
 }
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {

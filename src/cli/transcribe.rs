@@ -14,8 +14,7 @@ use super::args::TranscribeArguments;
 
 pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     let recognizer = super::recognizer(&arguments.model)?;
-    // Wrong settings are the user's error, not that of each file.
-    recognizer.session(&arguments.search.options())?;
+    super::check(&recognizer, &arguments.search)?;
     let bar = progress(arguments.files.len(), arguments.stream);
     let start = Instant::now();
     let (mut good, mut heard_s) = (true, 0.0);
