@@ -18,7 +18,7 @@ default=
 if [ ! -f models/en-small/model.safetensors ]; then
     skip "the embedded model: models/en-small is absent"
     default="--no-default-features --features media"
-    all="--features media,mic --no-default-features"
+    all=$default
 else
     all=--all-features
 fi
