@@ -26,8 +26,8 @@ from progress import progress
 RATE_HZ = 16000
 
 
-def dev_clips(speech, set_name, seconds, seed):
-    """[(text, samples)] of a dev set in random order, about `seconds` in all; from the start again where the set is shorter."""
+def dev_clips(speech, set_name, seconds, seed, limit=None):
+    """[(text, samples)] of a dev set in random order: `limit` of them, or about `seconds` in all, from the start again where the set is shorter."""
     rows = {r["id"]: r["text"] for r in read_manifest(speech.parent) if r["split"] == "dev" and r["set"] == set_name and r["text"]}
     clips = []
     for shard in sorted(speech.glob(f"{set_name}-[0-9]*.tar")):
@@ -40,6 +40,8 @@ def dev_clips(speech, set_name, seconds, seed):
     if not clips:
         raise SystemExit(f"{speech}: no dev utterance of {set_name}")
     random.Random(seed).shuffle(clips)
+    if limit:
+        return clips[:limit]
     out, total = [], 0.0
     while total < seconds:
         out.append(clips[len(out) % len(clips)])
