@@ -51,4 +51,5 @@ pub mod tokens;
 pub mod transcript;
 
 pub use error::{Error, Result};
+pub use model::Precision;
 pub use recognizer::{Recognizer, SearchKind, Session, SessionOptions};

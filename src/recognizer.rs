@@ -8,7 +8,7 @@ use crate::config::{ModelConfig, Units};
 use crate::error::{Error, Result};
 use crate::lexicon::Lexicon;
 use crate::lm::NgramLm;
-use crate::model::Model;
+use crate::model::{Model, Precision};
 use crate::search::Constraint;
 use crate::tokens::TokenTable;
 
@@ -66,11 +66,19 @@ impl Recognizer {
     /// [`Error::Io`] if a file is missing, [`Error::Model`] if one is damaged or does not fit the others, [`Error::Config`] if a
     /// setting is out of range.
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::load_as(dir, Precision::default())
+    }
+
+    /// As [`Recognizer::load`], with the network in `precision`.
+    ///
+    /// # Errors
+    /// As [`Recognizer::load`].
+    pub fn load_as(dir: impl AsRef<Path>, precision: Precision) -> Result<Self> {
         let dir = dir.as_ref();
         if !dir.is_dir() {
             return Err(Error::model(dir, "not a folder with config.json and model.safetensors"));
         }
-        let model = Model::load(dir)?;
+        let model = Model::load_as(dir, precision)?;
         let tokens = read(&dir.join("tokens.txt"))?;
         let optional = |name: &str| {
             let path = dir.join(name);
@@ -85,8 +93,18 @@ impl Recognizer {
     /// # Errors
     /// [`Error::Model`] without the feature.
     pub fn embedded() -> Result<Self> {
+        Self::embedded_as(Precision::default())
+    }
+
+    /// As [`Recognizer::embedded`], with the network in `precision`.
+    ///
+    /// # Errors
+    /// As [`Recognizer::embedded`].
+    pub fn embedded_as(precision: Precision) -> Result<Self> {
         #[cfg(feature = "embed-model")]
-        return embedded::load();
+        return embedded::load(precision);
+        #[cfg(not(feature = "embed-model"))]
+        let _ = precision;
         #[cfg(not(feature = "embed-model"))]
         Err(Error::model(
             "(embedded)",

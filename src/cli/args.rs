@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vivavoce::{SearchKind, SessionOptions};
+use vivavoce::{Precision, SearchKind, SessionOptions};
 
 /// Streaming speech recognition: text while you are still speaking
 #[derive(Debug, Parser)]
@@ -28,6 +28,27 @@ pub struct ModelArguments {
     /// Model folder [default: the model inside the program]
     #[arg(long, env = "VIVAVOCE_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// What the network computes in [default: int8 where the model holds it]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub precision: Option<PrecisionArgument>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PrecisionArgument {
+    /// 32-bit floating point
+    F32,
+    /// 8-bit integers
+    Int8,
+}
+
+impl ModelArguments {
+    pub fn precision(&self) -> Precision {
+        match self.precision {
+            None => Precision::Stored,
+            Some(PrecisionArgument::F32) => Precision::F32,
+            Some(PrecisionArgument::Int8) => Precision::Int8,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

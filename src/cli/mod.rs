@@ -45,9 +45,9 @@ fn check(recognizer: &Recognizer, search: &SearchArguments) -> anyhow::Result<()
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {
     match &model.model {
-        Some(dir) => {
-            Recognizer::load(dir).context("give --model DIR a folder like models/en-small")
-        }
-        None => Recognizer::embedded().context("no model: give --model DIR or set VIVAVOCE_MODEL"),
+        Some(dir) => Recognizer::load_as(dir, model.precision())
+            .context("give --model DIR a folder like models/en-small"),
+        None => Recognizer::embedded_as(model.precision())
+            .context("no model: give --model DIR or set VIVAVOCE_MODEL"),
     }
 }

@@ -66,10 +66,10 @@ impl Encoder {
                 };
                 let convs = [conv("conv1", c1, 1, bins)?, conv("conv2", c2, c1, bins / 2)?];
                 let joined = stack * c2 * (bins / 4);
-                let weight = weights.tensor("encoder.input.weight", &[dim, joined])?;
+                let weight = weights.matrix("encoder.input.weight", dim, joined)?;
                 let bias = weights.tensor("encoder.input.bias", &[dim])?;
-                let weight = channels_last(&weight, c2, bins / 4);
-                (Some(convs), bins, Linear::new(&weight, bias, joined))
+                let weight = weight.columns(joined, &channels_last(stack, c2, bins / 4));
+                (Some(convs), bins, Linear::from_packed(weight.pack(joined), bias))
             }
             FrontendConfig::Linear { input_dim } => {
                 (None, input_dim, weights.linear("encoder.input", dim, input_dim)?)
@@ -173,13 +173,12 @@ impl Encoder {
     }
 }
 
-/// Reorders the columns of the input projection from `[stack, channels, bins]`, which the weights
-/// are stored for, to `[stack, bins, channels]`, which the convolution here puts out.
-fn channels_last(weight: &[f32], channels: usize, bins: usize) -> Vec<f32> {
-    let frames = weight.chunks_exact(channels * bins);
-    frames
-        .flat_map(|frame| {
-            (0..bins).flat_map(move |m| (0..channels).map(move |c| frame[c * bins + m]))
-        })
-        .collect()
+/// Where the columns of the input projection, which the weights store as `[stack, channels, bins]`, stand in the order
+/// `[stack, bins, channels]`, which the convolution here puts out.
+fn channels_last(stack: usize, channels: usize, bins: usize) -> Vec<usize> {
+    let place = |i: usize| {
+        let (frame, m, c) = (i / (channels * bins), i / channels % bins, i % channels);
+        (frame * channels + c) * bins + m
+    };
+    (0..stack * channels * bins).map(place).collect()
 }

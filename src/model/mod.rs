@@ -14,6 +14,7 @@ use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
 use encoder::Encoder;
 use transducer::Transducer;
+pub use weights::Precision;
 use weights::Weights;
 
 /// Sizes of a model, for people to read.
@@ -49,12 +50,20 @@ impl Model {
     /// [`Error::Io`] if a file cannot be read, [`Error::Model`] if it is damaged or does not fit
     /// the configuration, [`Error::Config`] if a setting is out of range.
     pub fn load(dir: &Path) -> Result<Self> {
+        Self::load_as(dir, Precision::default())
+    }
+
+    /// As [`load`](Self::load), in `precision`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_as(dir: &Path, precision: Precision) -> Result<Self> {
         let config_path = dir.join("config.json");
         let config = std::fs::read(&config_path).map_err(|e| Error::io(&config_path, e))?;
         let weights_path = dir.join("model.safetensors");
         let file = std::fs::File::open(&weights_path).map_err(|e| Error::io(&weights_path, e))?;
         let map = weights::map(&file).map_err(|e| Error::io(&weights_path, e))?;
-        Self::from_parts(&config_path, &config, &weights_path, &map)
+        Self::from_parts(&config_path, &config, &weights_path, &map, precision)
     }
 
     /// As [`load`](Self::load), from the contents of the two files.
@@ -62,9 +71,17 @@ impl Model {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(config_json: &[u8], weights: &[u8]) -> Result<Self> {
+        Self::from_bytes_as(config_json, weights, Precision::default())
+    }
+
+    /// As [`from_bytes`](Self::from_bytes), in `precision`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes_as(config_json: &[u8], weights: &[u8], precision: Precision) -> Result<Self> {
         let config_path = Path::new("config.json (in memory)");
         let weights_path = Path::new("model.safetensors (in memory)");
-        Self::from_parts(config_path, config_json, weights_path, weights)
+        Self::from_parts(config_path, config_json, weights_path, weights, precision)
     }
 
     fn from_parts(
@@ -72,11 +89,12 @@ impl Model {
         config: &[u8],
         weights_path: &Path,
         weights: &[u8],
+        precision: Precision,
     ) -> Result<Self> {
         let config: ModelConfig = serde_json::from_slice(config)
             .map_err(|e| Error::model(config_path, format!("not a model configuration: {e}")))?;
         config.validate()?;
-        let weights = Weights::parse(weights_path, weights)?;
+        let weights = Weights::parse(weights_path, weights, precision)?;
         let bins = config.features.num_mel_bins;
         let optional = matches!(config.encoder.frontend, FrontendConfig::Linear { .. })
             && !weights.contains("normalize.mean");

@@ -58,11 +58,14 @@ impl Transducer {
         let context_columns = if t.input_feeding { a.dim } else { 0 };
         let columns = context_columns + t.embedding_dim;
         let first = weights.lstm_parts("transducer.state_rnn.0", columns, t.state_dim)?;
-        let (context, token) = split_columns(&first.input, columns, context_columns);
+        let part = |from: usize, to: usize| {
+            first.input.columns(columns, &(from..to).collect::<Vec<_>>()).pack(to - from)
+        };
         let gates = 4 * t.state_dim;
-        let context_input =
-            t.input_feeding.then(|| PackedMatrix::pack(&context, gates, context_columns));
-        let mut state_rnn = vec![Lstm::new(&token, &first.recurrent, first.bias, t.embedding_dim)];
+        let context_input = t.input_feeding.then(|| part(0, context_columns));
+        let token = part(context_columns, columns);
+        let recurrent = first.recurrent.pack(t.state_dim);
+        let mut state_rnn = vec![Lstm::from_packed(token, recurrent, first.bias)];
         for i in 1..t.state_layers {
             let name = format!("transducer.state_rnn.{i}");
             state_rnn.push(weights.lstm(&name, t.state_dim, t.state_dim)?);
@@ -290,11 +293,4 @@ impl StepScorer for BlockScorer<'_> {
     ) {
         BlockScorer::step_into(self, states, tokens, next, log_probs);
     }
-}
-
-/// Splits row-major columns at `at`.
-fn split_columns(weight: &[f32], columns: usize, at: usize) -> (Vec<f32>, Vec<f32>) {
-    let rows = weight.chunks_exact(columns);
-    let left = rows.clone().flat_map(|r| &r[..at]).copied().collect();
-    (left, rows.flat_map(|r| &r[at..]).copied().collect())
 }

@@ -21,13 +21,19 @@ impl Lstm {
     /// If the lengths do not fit.
     pub fn new(weight_ih: &[f32], weight_hh: &[f32], bias: Vec<f32>, inputs: usize) -> Self {
         let gates = bias.len();
-        let hidden = gates / 4;
-        Self {
-            input: PackedMatrix::pack(weight_ih, gates, inputs),
-            recurrent: PackedMatrix::pack(weight_hh, gates, hidden),
-            bias,
-            hidden,
-        }
+        let input = PackedMatrix::pack(weight_ih, gates, inputs);
+        Self::from_packed(input, PackedMatrix::pack(weight_hh, gates, gates / 4), bias)
+    }
+
+    /// From packed weights of the same shapes.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn from_packed(input: PackedMatrix, recurrent: PackedMatrix, bias: Vec<f32>) -> Self {
+        let hidden = bias.len() / 4;
+        assert!(input.outputs() == bias.len() && recurrent.outputs() == bias.len());
+        assert_eq!(recurrent.inputs(), hidden);
+        Self { input, recurrent, bias, hidden }
     }
 
     /// Cells.

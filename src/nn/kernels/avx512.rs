@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::{Kernels, LANES, Panel, Tile};
+use super::{Kernels, LANES, Panel, Tile, int8};
 
 /// The table, if the machine has the instructions.
 pub(super) fn table() -> Option<Kernels> {
@@ -23,6 +23,9 @@ pub(super) fn table() -> Option<Kernels> {
         softmax,
         log_softmax,
         layer_norm,
+        int8_tile: if int8::vnni::detected() { int8::vnni::tile } else { int8::avx2::tile },
+        quantize,
+        add_scaled_sums,
     })
 }
 

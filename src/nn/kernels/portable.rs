@@ -2,7 +2,12 @@
 
 use half::f16;
 
-use super::{Kernels, LANES, Panel, Tile, elementwise};
+use super::{Kernels, LANES, Panel, Tile, elementwise, int8};
+
+#[cfg(target_arch = "aarch64")]
+const TILE: int8::TileFn = int8::neon::tile;
+#[cfg(not(target_arch = "aarch64"))]
+const TILE: int8::TileFn = int8::portable::tile;
 
 pub(super) fn table() -> Kernels {
     Kernels {
@@ -16,6 +21,9 @@ pub(super) fn table() -> Kernels {
         softmax: elementwise::softmax,
         log_softmax: elementwise::log_softmax,
         layer_norm: elementwise::layer_norm,
+        int8_tile: TILE,
+        quantize: elementwise::quantize,
+        add_scaled_sums: elementwise::add_scaled_sums,
     }
 }
 
