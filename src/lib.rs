@@ -52,4 +52,4 @@ pub mod transcript;
 
 pub use error::{Error, Result};
 pub use model::Precision;
-pub use recognizer::{Recognizer, SearchKind, Session, SessionOptions};
+pub use recognizer::{Batcher, Recognizer, SearchKind, Session, SessionOptions};

@@ -9,14 +9,18 @@ use crate::error::{Error, Result};
 use crate::lexicon::Lexicon;
 use crate::lm::NgramLm;
 use crate::model::{Model, Precision};
-use crate::search::Constraint;
+use crate::search::{Constraint, TextConstraint};
 use crate::tokens::TokenTable;
 
+mod batcher;
 #[cfg(feature = "embed-model")]
 mod embedded;
 mod session;
+mod workspace;
 
+pub use batcher::{Batcher, StreamId};
 pub use session::Session;
+pub use workspace::StageTimes;
 
 /// Which search finds the words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -155,6 +159,32 @@ impl Recognizer {
     /// What search finds words under.
     pub fn constraint(&self) -> &Constraint {
         &self.constraint
+    }
+
+    /// A stream known to be `text`: its words get the times at which the model hears them. When the stream has ended, fewer words
+    /// than the text has mean that the text does not fit the audio.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the words that the lexicon lacks, or if the model has no lexicon; [`Error::Config`] if it has no
+    /// such latency mode.
+    pub fn aligner(&self, text: &str, latency: Option<&str>) -> Result<Session> {
+        let Constraint::Lexicon(constraint) = &self.constraint else {
+            let reason = format!("{}: the model has no lexicon to align with", self.config().name);
+            return Err(Error::Usage { reason });
+        };
+        let lexicon = constraint.lexicon();
+        let (mut words, mut unknown) = (Vec::new(), Vec::new());
+        for word in text.split_whitespace() {
+            match lexicon.word_id(word) {
+                Some(id) => words.push(id),
+                None => unknown.push(word),
+            }
+        }
+        if !unknown.is_empty() {
+            let reason = format!("not in the lexicon: {}", unknown.join(", "));
+            return Err(Error::Usage { reason });
+        }
+        Session::aligner(self, TextConstraint::new(lexicon.clone(), &words), latency)
     }
 
     /// A new stream. It hears samples at the model's rate ([`Session::sample_rate_hz`]).

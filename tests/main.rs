@@ -4,6 +4,7 @@
 
 mod allocation;
 mod bad_input;
+mod batcher;
 mod cli;
 mod cli_evaluate;
 mod common;

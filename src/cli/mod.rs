@@ -1,6 +1,9 @@
 //! Command line. Results go to stdout, everything else to stderr. Exit code 0: all done; 1: something failed; 2: wrong usage.
 
+mod align;
 mod args;
+mod bench;
+mod corpus;
 mod evaluate;
 mod input;
 mod inspect;
@@ -18,6 +21,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     match &arguments.command {
         Command::Transcribe(a) => transcribe::run(a),
         Command::Evaluate(a) => evaluate::run(a),
+        Command::Bench(a) => bench::run(a),
+        Command::Align(a) => align::run(a),
         Command::Inspect(a) => inspect::run(a).map(|()| true),
     }
 }

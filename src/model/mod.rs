@@ -4,14 +4,15 @@ mod encoder;
 mod transducer;
 mod weights;
 
-pub use encoder::EncoderState;
+pub use encoder::{EncoderBatch, EncoderState};
 pub use transducer::{BlockScorer, StepScratch};
 
 use std::path::Path;
 
-use crate::attention::{KeyValues, Window};
+use crate::attention::{Attention, BlockView, KeyValues, Window};
 use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
+use crate::tokens::TokenId;
 use encoder::Encoder;
 use transducer::Transducer;
 pub use weights::Precision;
@@ -159,7 +160,7 @@ impl Model {
     /// Takes feature frames `[t, feature_dim]` and appends the encoder frames they complete,
     /// `[n, encoder_dim]`. Returns `n`. The results do not depend on the split of the frames.
     /// Encoder frame `u` is complete after `subsampling * (u + 1)` feature frames; frames that
-    /// do not complete one stay in the state.
+    /// do not complete one stay in the state. [`Model::push`] and what follows spare its buffers.
     ///
     /// # Panics
     /// If `frames` is not a whole number of frames or `state` comes from another model.
@@ -169,7 +170,51 @@ impl Model {
         frames: &[f32],
         out: &mut Vec<f32>,
     ) -> usize {
-        self.encoder.encode_into(state, frames, out)
+        let mut batch = EncoderBatch::default();
+        self.push(&mut batch, state, frames);
+        self.run(&mut batch);
+        self.pull(&batch, 0, state);
+        out.extend_from_slice(batch.rows());
+        batch.num_rows()
+    }
+
+    /// Adds a stream with its next feature frames `[t, feature_dim]` to `batch`.
+    ///
+    /// # Panics
+    /// As [`encode_into`](Self::encode_into).
+    pub fn push(&self, batch: &mut EncoderBatch, state: &mut EncoderState, frames: &[f32]) {
+        self.encoder.push(batch, state, frames);
+    }
+
+    /// Encodes all streams that were added, one matrix product for all.
+    pub fn run(&self, batch: &mut EncoderBatch) {
+        self.encoder.run(batch);
+    }
+
+    /// Gives the stream that was added `i`th its new state. Its frames are the rows [`EncoderBatch::span`] of
+    /// [`EncoderBatch::rows`].
+    ///
+    /// # Panics
+    /// If fewer were added or `state` comes from another model.
+    pub fn pull(&self, batch: &EncoderBatch, i: usize, state: &mut EncoderState) {
+        self.encoder.pull(batch, i, state);
+    }
+
+    /// As [`block_scorer`](Self::block_scorer) and its step for rows of several streams: `views` names, for one run of rows
+    /// after the other, what they see. `states` `[batch, state_size]` and `tokens` `[batch]` give `next` and `log_probs`.
+    ///
+    /// # Panics
+    /// If a slice or `views` does not fit the number of tokens.
+    pub fn step_into<'m>(
+        &self,
+        states: &[f32],
+        tokens: &[TokenId],
+        views: impl Iterator<Item = BlockView<'m>>,
+        scratch: &mut StepScratch,
+        next: &mut [f32],
+        log_probs: &mut [f32],
+    ) {
+        self.transducer.step_into(states, tokens, views, scratch, next, log_probs);
     }
 
     /// Computes attention keys and values of encoder frames `[n, encoder_dim]` and appends them
@@ -179,6 +224,11 @@ impl Model {
     /// If `frames` is not a whole number of frames.
     pub fn project_into(&self, frames: &[f32], memory: &mut KeyValues) {
         self.transducer.attention().project_into(frames, memory);
+    }
+
+    /// The attention, for callers that project the frames of several streams at once.
+    pub fn attention(&self) -> &Attention {
+        self.transducer.attention()
     }
 
     /// The transducer bound to `block` of the stream whose frames stand in `memory`.

@@ -1,0 +1,137 @@
+//! [`Workspace`]: computes what the blocks of one or many sessions need.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use super::Session;
+use crate::attention::Projected;
+use crate::model::{EncoderBatch, StepScratch};
+use crate::search::{SearchScratch, StepBatch};
+
+/// Time spent in the stages of a batch, where its caller gave it a clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Samples to log-mel frames.
+    pub features: Duration,
+    /// Frames to keys and values.
+    pub encoder: Duration,
+    /// Steps of the network.
+    pub transducer: Duration,
+    /// All else.
+    pub search: Duration,
+}
+
+/// Buffers of all sessions that one thread runs; nothing in them outlives a call.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    frames: EncoderBatch,
+    projected: Projected,
+    steps: StepBatch,
+    step_scratch: StepScratch,
+    search: SearchScratch,
+    /// Sessions at work, by their place in the slice.
+    busy: Vec<usize>,
+    /// Tells the time since some moment.
+    pub clock: Option<fn() -> Duration>,
+    pub times: StageTimes,
+}
+
+thread_local! {
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+}
+
+/// Runs `work` with the buffers of this thread.
+pub(super) fn with<T>(work: impl FnOnce(&mut Workspace) -> T) -> T {
+    WORKSPACE.with_borrow_mut(work)
+}
+
+impl Workspace {
+    /// Runs every block that is ready in any of `sessions`, which share one recognizer. What needs the network is computed for
+    /// all of them at once; each row's bits are those that it would have alone.
+    pub fn advance(&mut self, sessions: &mut [Session]) {
+        loop {
+            let encoded = self.encode(sessions);
+            self.busy.clear();
+            self.busy.extend(0..sessions.len());
+            self.run_blocks(sessions);
+            if !encoded {
+                return;
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.map_or(Duration::ZERO, |clock| clock())
+    }
+
+    /// Encodes the next frames; whether there were any.
+    fn encode(&mut self, sessions: &mut [Session]) -> bool {
+        let start = self.now();
+        self.frames.clear();
+        self.busy.clear();
+        for (i, session) in sessions.iter_mut().enumerate() {
+            if session.push_frames(&mut self.frames) {
+                self.busy.push(i);
+            }
+        }
+        let Some(first) = self.busy.first() else { return false };
+        let model = &sessions[*first].recognizer().model;
+        model.run(&mut self.frames);
+        model.attention().project_rows_into(self.frames.rows(), &mut self.projected);
+        for (i, session) in self.busy.iter().enumerate() {
+            sessions[*session].pull_frames(&self.frames, &self.projected, i);
+        }
+        self.times.encoder += self.now().saturating_sub(start);
+        true
+    }
+
+    /// Runs blocks, all sessions in step, until none has its frames.
+    fn run_blocks(&mut self, sessions: &mut [Session]) {
+        loop {
+            let start = self.now();
+            let in_network = self.times.transducer;
+            self.busy.retain(|i| sessions[*i].begin_block());
+            let Some(first) = self.busy.first() else { return };
+            let first = *first;
+            while self.gather(sessions) {
+                let model = &sessions[first].recognizer().model;
+                let (num_tokens, size) = (model.num_tokens(), model.state_size());
+                self.steps.prepare(num_tokens);
+                let before = self.now();
+                let views = self.busy.iter().map(|i| sessions[*i].view());
+                let StepBatch { states, tokens, next, log_probs } = &mut self.steps;
+                model.step_into(states, tokens, views, &mut self.step_scratch, next, log_probs);
+                self.times.transducer += self.now().saturating_sub(before);
+                let mut row = 0;
+                for i in &self.busy {
+                    let search = sessions[*i].search();
+                    let rows = row..row + search.num_pending();
+                    if !rows.is_empty() {
+                        let next = &self.steps.next[rows.start * size..rows.end * size];
+                        let log_probs =
+                            &self.steps.log_probs[rows.start * num_tokens..rows.end * num_tokens];
+                        search.absorb(next, log_probs, &mut self.search);
+                    }
+                    row = rows.end;
+                }
+            }
+            for i in &self.busy {
+                sessions[*i].end_block();
+            }
+            let network = self.times.transducer.saturating_sub(in_network);
+            self.times.search += self.now().saturating_sub(start).saturating_sub(network);
+        }
+    }
+
+    /// Collects the rows that searches wait for; whether there are any.
+    fn gather(&mut self, sessions: &mut [Session]) -> bool {
+        self.steps.clear();
+        for i in &self.busy {
+            let search = sessions[*i].search();
+            if search.num_pending() > 0 {
+                search.pending_into(&mut self.steps);
+            }
+        }
+        !self.steps.tokens.is_empty()
+    }
+}
