@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -64,18 +63,18 @@ class Graph:
         return self.add("Squeeze", y, self.ints(1))
 
     def session(self, inputs, outputs):
-        info = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
-        graph = helper.make_graph(self.nodes, "g", [info(i) for i in inputs], [info(o) for o in outputs], self.weights)
+        info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        taken = [info(name, shape) for name, shape in inputs.items()]
+        graph = helper.make_graph(self.nodes, "g", taken, [info(name, None) for name in outputs], self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
         model.ir_version = 9
-        onnx.checker.check_model(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def encoder_session(encoder, attention, frames):
+def encoder_session(encoder, attention, frames, inputs):
     g, front = Graph(), encoder.frontend
     conv = lambda x, layer: g.add("Relu", g.add("Conv", x, g.const(layer.weight.detach().numpy()), g.const(layer.bias.detach().numpy()),
                                                 strides=[2, 2], pads=[0, 1, 0, 1]))
@@ -86,11 +85,10 @@ def encoder_session(encoder, attention, frames):
     x = g.add("Transpose", x, perm=[2, 0, 1, 3])  # [T/4, 1, C, mel/4]
     x = g.add("Reshape", x, g.ints(frames // front.factor, 1, -1))
     x = g.linear(x, encoder.input)
-    inputs, outputs = ["x", "before1", "before2"], ["next2"]
+    outputs = ["next2"]
     for i, layer in enumerate(encoder.layers):
         y = g.lstm(g.norm(x, layer.norm), layer.lstm, f"h{i}", f"c{i}", f"l{i}")
         x = g.add("Add", x, y)
-        inputs += [f"h{i}", f"c{i}"]
         outputs += [f"l{i}_h", f"l{i}_c"]
     x = g.norm(x, encoder.norm)
     for name, layer in (("keys", attention.key), ("values", attention.value)):
@@ -98,7 +96,7 @@ def encoder_session(encoder, attention, frames):
     return g.session(inputs, outputs + ["keys", "values"])
 
 
-def step_session(t, batch, seen):
+def step_session(t, batch, seen, inputs):
     g, a = Graph(), t.attention
     heads, width = a.heads, a.dim // a.heads
     s = g.lstm("x", t.state_rnn[0], "sh", "sc", "s")  # [1, B, S]
@@ -110,7 +108,7 @@ def step_session(t, batch, seen):
     context = g.add("Reshape", g.add("MatMul", weights, v), g.ints(1, batch, a.dim))
     p = g.lstm(g.add("Concat", context, s, axis=-1), t.emit_rnn[0], "eh", "ec", "e")
     g.add("LogSoftmax", g.linear(p, t.output), outputs=["log_probs"], axis=-1)
-    return g.session(["x", "sh", "sc", "eh", "ec", "keys", "values", "position"], ["log_probs", "s_h", "s_c", "e_h", "e_c"])
+    return g.session(inputs, ["log_probs", "s_h", "s_c", "e_h", "e_c"])
 
 
 def median_us(work):
@@ -148,12 +146,13 @@ def main():
     rng = np.random.default_rng(1)
     noise = lambda *shape: rng.standard_normal(shape).astype(np.float32)
 
-    encoder = encoder_session(model.encoder, a, frames)
+    shapes = lambda feed: {name: value.shape for name, value in feed.items()}
     channels = model.encoder.frontend.conv1.out_channels
     x = noise(1, 1, frames, mel)
     feed = {"x": x, "before1": np.zeros((1, 1, 1, mel), np.float32), "before2": np.zeros((1, channels, 1, mel // 2), np.float32)}
     for i in range(config["encoder"]["num_layers"]):
         feed |= {f"h{i}": np.zeros((1, 1, dim), np.float32), f"c{i}": np.zeros((1, 1, dim), np.float32)}
+    encoder = encoder_session(model.encoder, a, frames, shapes(feed))
     h = model.encoder(torch.from_numpy(x[0]))
     keys, values = a.key(h)[0].numpy(), a.value(h)[0].numpy()
     got = dict(zip([o.name for o in encoder.get_outputs()], encoder.run(None, feed)))
@@ -169,10 +168,10 @@ def main():
         tokens = torch.arange(1, batch + 1)
         state = {"state": [tuple(torch.from_numpy(noise(1, batch, t.state_rnn[0].hidden_size)) for _ in range(2))],
                  "emit": [tuple(torch.from_numpy(noise(1, batch, t.emit_rnn[0].hidden_size)) for _ in range(2))], "context": torch.zeros(batch, 1, a.dim)}
-        session = step_session(t, batch, seen)
         (sh, sc), (eh, ec) = state["state"][0], state["emit"][0]
         feed = {"x": t.embedding(tokens)[None].numpy(), "sh": sh.numpy(), "sc": sc.numpy(), "eh": eh.numpy(), "ec": ec.numpy(),
                 "keys": keys, "values": values, "position": position}
+        session = step_session(t, batch, seen, shapes(feed))
         both = (a.split(torch.from_numpy(keys)[None]).expand(batch, -1, -1, -1), a.split(torch.from_numpy(values)[None]).expand(batch, -1, -1, -1))
         # Frames are numbered so that the block that ends at look_back + block sees all of them.
         geometry = Geometry(end, 0, mode.look_ahead, mode.max_tokens)

@@ -6,6 +6,7 @@ mod allocation;
 mod bad_input;
 mod batcher;
 mod cli;
+mod cli_bench;
 mod cli_evaluate;
 mod common;
 mod golden;

@@ -231,15 +231,19 @@ impl Encoder {
             batch.rows[to * dim..][..dim].copy_from_slice(&normed[row * dim..][..dim]);
         }
     }
-
-    /// Gives the stream added `i`th its state after [`run`](Self::run).
-    pub fn pull(&self, batch: &EncoderBatch, i: usize, state: &mut EncoderState) {
-        let size = state.recurrent.len();
-        state.recurrent.copy_from_slice(&batch.recurrent[i * size..][..size]);
-    }
 }
 
 impl EncoderBatch {
+    /// Gives the stream added `i`th its new state once the batch has run. Its frames are the rows [`span`](Self::span) of
+    /// [`rows`](Self::rows).
+    ///
+    /// # Panics
+    /// If fewer were added or `state` comes from another model.
+    pub fn pull(&self, i: usize, state: &mut EncoderState) {
+        let size = state.recurrent.len();
+        state.recurrent.copy_from_slice(&self.recurrent[i * size..][..size]);
+    }
+
     /// Forgets all streams.
     pub fn clear(&mut self) {
         self.joined.clear();

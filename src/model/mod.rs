@@ -173,7 +173,7 @@ impl Model {
         let mut batch = EncoderBatch::default();
         self.push(&mut batch, state, frames);
         self.run(&mut batch);
-        self.pull(&batch, 0, state);
+        batch.pull(0, state);
         out.extend_from_slice(batch.rows());
         batch.num_rows()
     }
@@ -186,18 +186,9 @@ impl Model {
         self.encoder.push(batch, state, frames);
     }
 
-    /// Encodes all streams that were added, one matrix product for all.
+    /// Encodes all streams that were added, one matrix product for all; [`EncoderBatch::pull`] takes the results.
     pub fn run(&self, batch: &mut EncoderBatch) {
         self.encoder.run(batch);
-    }
-
-    /// Gives the stream that was added `i`th its new state. Its frames are the rows [`EncoderBatch::span`] of
-    /// [`EncoderBatch::rows`].
-    ///
-    /// # Panics
-    /// If fewer were added or `state` comes from another model.
-    pub fn pull(&self, batch: &EncoderBatch, i: usize, state: &mut EncoderState) {
-        self.encoder.pull(batch, i, state);
     }
 
     /// As [`block_scorer`](Self::block_scorer) and its step for rows of several streams: `views` names, for one run of rows

@@ -25,11 +25,16 @@ pub enum Precision {
 /// Smaller matrices stay in 32 bits.
 const MIN_INT8_VALUES: usize = 4096;
 
+/// From this size on a matrix in 32 bits takes much of the cache, and 8-bit weights are better widened when they are used.
+const MIN_WIDENED_VALUES: usize = 1 << 18;
+
 /// Row-major weights `[outputs, inputs]` in the precision they will be used in.
 pub(super) enum Matrix {
     F32(Vec<f32>),
     /// From -127 to 127, with a scale each output.
     I8(Vec<i8>, Vec<f32>),
+    /// The same, for products in 32 bits.
+    Widened(Vec<i8>, Vec<f32>),
 }
 
 /// `values` `[_, inputs]` with each row's columns replaced by those at `columns`.
@@ -43,6 +48,9 @@ impl Matrix {
         match self {
             Self::F32(values) => Self::F32(select(values, inputs, columns)),
             Self::I8(values, scales) => Self::I8(select(values, inputs, columns), scales.clone()),
+            Self::Widened(values, scales) => {
+                Self::Widened(select(values, inputs, columns), scales.clone())
+            }
         }
     }
 
@@ -51,6 +59,7 @@ impl Matrix {
         match self {
             Self::F32(values) => PackedMatrix::pack(&values, values.len() / inputs, inputs),
             Self::I8(values, scales) => PackedMatrix::pack_int8(&values, scales, inputs),
+            Self::Widened(values, scales) => PackedMatrix::pack_widened(&values, &scales, inputs),
         }
     }
 }
@@ -153,14 +162,18 @@ impl<'a> Weights<'a> {
     pub fn matrix(&self, name: &str, outputs: usize, inputs: usize) -> Result<Matrix> {
         let tensor = self.view(name, &[outputs, inputs])?;
         let large = outputs * inputs >= MIN_INT8_VALUES;
+        let widened = outputs * inputs >= MIN_WIDENED_VALUES;
         match self.precision {
-            Precision::Stored | Precision::Int8 if tensor.dtype() == Dtype::I8 => {
+            _ if tensor.dtype() == Dtype::I8 && (self.precision != Precision::F32 || widened) => {
                 let scales = self.tensor(&format!("{name}.scale"), &[outputs])?;
                 let values: Vec<i8> = tensor.data().iter().map(|b| *b as i8).collect();
                 if values.len() != outputs * inputs || values.contains(&i8::MIN) {
                     return Err(self.error(name, "8-bit values are damaged"));
                 }
-                Ok(Matrix::I8(values, scales))
+                Ok(match self.precision {
+                    Precision::F32 => Matrix::Widened(values, scales),
+                    Precision::Stored | Precision::Int8 => Matrix::I8(values, scales),
+                })
             }
             Precision::Int8 if large => {
                 let (values, scales) = quantize(&self.tensor(name, &[outputs, inputs])?, inputs);

@@ -55,6 +55,8 @@ enum Storage {
     F32(Aligned<f32>),
     /// Bits of IEEE half-precision numbers.
     F16(Aligned<u16>),
+    /// To be widened to `f32` and multiplied by the scale of their output, padded.
+    Bytes(Aligned<i8>, Vec<f32>),
     I8(Int8Matrix),
 }
 
@@ -63,6 +65,8 @@ enum Storage {
 pub(super) enum Panel<'a> {
     F32(&'a [f32]),
     F16(&'a [u16]),
+    /// Values and the scales of the outputs.
+    Bytes(&'a [i8], &'a [f32]),
 }
 
 impl Panel<'_> {
@@ -70,6 +74,7 @@ impl Panel<'_> {
         match self {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
+            Self::Bytes(values, _) => values.len(),
         }
     }
 }
@@ -104,11 +109,41 @@ impl PackedMatrix {
         let len = outputs.next_multiple_of(LANES) * inputs;
         let storage = if half {
             let mut packed = Aligned::new(len);
-            arrange(weights, outputs, inputs, |w| f16::from_f32(w).to_bits(), packed.slice_mut());
+            arrange(
+                weights,
+                outputs,
+                inputs,
+                |_, w| f16::from_f32(w).to_bits(),
+                packed.slice_mut(),
+            );
             Storage::F16(packed)
         } else {
             let mut packed = Aligned::new(len);
-            arrange(weights, outputs, inputs, |w| w, packed.slice_mut());
+            arrange(weights, outputs, inputs, |_, w| w, packed.slice_mut());
+            Storage::F32(packed)
+        };
+        Self { outputs, inputs, storage }
+    }
+
+    /// Packs 8-bit weights as [`pack_int8`](Self::pack_int8) takes them for products in `f32`, with the bits that widened weights
+    /// give. Where the machine widens them quickly that is done when they are used, which saves most of the memory traffic.
+    ///
+    /// # Panics
+    /// If the lengths do not fit or are zero.
+    pub fn pack_widened(values: &[i8], scales: &[f32], inputs: usize) -> Self {
+        let outputs = scales.len();
+        assert!(outputs > 0 && inputs > 0 && values.len() == outputs * inputs);
+        let len = outputs.next_multiple_of(LANES) * inputs;
+        let storage = if kernels().widens_half_quickly() {
+            let mut packed = Aligned::new(len);
+            arrange(values, outputs, inputs, |_, w| w, packed.slice_mut());
+            let mut scales = scales.to_vec();
+            scales.resize(outputs.next_multiple_of(LANES), 0.0);
+            Storage::Bytes(packed, scales)
+        } else {
+            let mut packed = Aligned::new(len);
+            let widen = |n: usize, w: i8| f32::from(w) * scales[n];
+            arrange(values, outputs, inputs, widen, packed.slice_mut());
             Storage::F32(packed)
         };
         Self { outputs, inputs, storage }
@@ -155,6 +190,10 @@ impl PackedMatrix {
             let panel = match &self.storage {
                 Storage::F32(values) => Panel::F32(values.slice(start, len)),
                 Storage::F16(values) => Panel::F16(values.slice(start, len)),
+                Storage::Bytes(values, scales) => {
+                    let width = PANEL.min(padded - first);
+                    Panel::Bytes(values.slice(start, len), &scales[first..first + width])
+                }
                 Storage::I8(_) => unreachable!("asserted above"),
             };
             (first, PANEL.min(self.outputs - first), panel)
@@ -237,12 +276,12 @@ pub fn quantize(weights: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
     (values, scales)
 }
 
-/// Writes row-major weights in the order of panels.
-fn arrange<T>(
-    weights: &[f32],
+/// Writes row-major weights in the order of panels. `convert` is told the output.
+fn arrange<W: Copy, T>(
+    weights: &[W],
     outputs: usize,
     inputs: usize,
-    convert: impl Fn(f32) -> T,
+    convert: impl Fn(usize, W) -> T,
     packed: &mut [T],
 ) {
     let padded = outputs.next_multiple_of(LANES);
@@ -250,7 +289,7 @@ fn arrange<T>(
         let first = n / PANEL * PANEL;
         let width = PANEL.min(padded - first);
         for (k, w) in row.iter().enumerate() {
-            packed[first * inputs + k * width + (n - first)] = convert(*w);
+            packed[first * inputs + k * width + (n - first)] = convert(n, *w);
         }
     }
 }

@@ -1,12 +1,16 @@
 //! [`Workspace`]: computes what the blocks of one or many sessions need.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::Session;
 use crate::attention::Projected;
 use crate::model::{EncoderBatch, StepScratch};
 use crate::search::{SearchScratch, StepBatch};
+
+/// Rows of the transducer computed at once: enough to make use of the weights, few enough to stay in the cache with them.
+const ROWS_TOGETHER: usize = 64;
 
 /// Time spent in the stages of a batch, where its caller gave it a clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,30 +95,10 @@ impl Workspace {
             let start = self.now();
             let in_network = self.times.transducer;
             self.busy.retain(|i| sessions[*i].begin_block());
-            let Some(first) = self.busy.first() else { return };
-            let first = *first;
-            while self.gather(sessions) {
-                let model = &sessions[first].recognizer().model;
-                let (num_tokens, size) = (model.num_tokens(), model.state_size());
-                self.steps.prepare(num_tokens);
-                let before = self.now();
-                let views = self.busy.iter().map(|i| sessions[*i].view());
-                let StepBatch { states, tokens, next, log_probs } = &mut self.steps;
-                model.step_into(states, tokens, views, &mut self.step_scratch, next, log_probs);
-                self.times.transducer += self.now().saturating_sub(before);
-                let mut row = 0;
-                for i in &self.busy {
-                    let search = sessions[*i].search();
-                    let rows = row..row + search.num_pending();
-                    if !rows.is_empty() {
-                        let next = &self.steps.next[rows.start * size..rows.end * size];
-                        let log_probs =
-                            &self.steps.log_probs[rows.start * num_tokens..rows.end * num_tokens];
-                        search.absorb(next, log_probs, &mut self.search);
-                    }
-                    row = rows.end;
-                }
+            if self.busy.is_empty() {
+                return;
             }
+            while self.step(sessions) {}
             for i in &self.busy {
                 sessions[*i].end_block();
             }
@@ -123,15 +107,48 @@ impl Workspace {
         }
     }
 
-    /// Collects the rows that searches wait for; whether there are any.
-    fn gather(&mut self, sessions: &mut [Session]) -> bool {
-        self.steps.clear();
-        for i in &self.busy {
+    /// One step of the network for all that searches wait for; whether there was anything.
+    fn step(&mut self, sessions: &mut [Session]) -> bool {
+        let (mut begin, mut any) = (0, false);
+        while begin < self.busy.len() {
+            self.steps.clear();
+            let mut end = begin;
+            while end < self.busy.len() && self.steps.tokens.len() < ROWS_TOGETHER {
+                sessions[self.busy[end]].search().pending_into(&mut self.steps);
+                end += 1;
+            }
+            if !self.steps.tokens.is_empty() {
+                self.step_together(sessions, begin..end);
+                any = true;
+            }
+            begin = end;
+        }
+        any
+    }
+
+    /// Computes the rows in `steps`, which belong to a part of the busy sessions, and hands out the results.
+    fn step_together(&mut self, sessions: &mut [Session], part: Range<usize>) {
+        let busy = &self.busy[part];
+        let model = &sessions[busy[0]].recognizer().model;
+        let (num_tokens, size) = (model.num_tokens(), model.state_size());
+        self.steps.prepare(num_tokens);
+        let before = self.clock.map(|clock| clock());
+        let views = busy.iter().map(|i| sessions[*i].view());
+        let StepBatch { states, tokens, next, log_probs } = &mut self.steps;
+        model.step_into(states, tokens, views, &mut self.step_scratch, next, log_probs);
+        if let (Some(clock), Some(before)) = (self.clock, before) {
+            self.times.transducer += clock().saturating_sub(before);
+        }
+        let (mut next, mut log_probs) = (&self.steps.next[..], &self.steps.log_probs[..]);
+        for i in busy {
             let search = sessions[*i].search();
-            if search.num_pending() > 0 {
-                search.pending_into(&mut self.steps);
+            let rows = search.num_pending();
+            if rows > 0 {
+                let (own, others) = next.split_at(rows * size);
+                let (own_log_probs, other_log_probs) = log_probs.split_at(rows * num_tokens);
+                search.absorb(own, own_log_probs, &mut self.search);
+                (next, log_probs) = (others, other_log_probs);
             }
         }
-        !self.steps.tokens.is_empty()
     }
 }

@@ -239,6 +239,7 @@ impl Search for BeamSearch {
     }
 
     fn pending_into(&self, batch: &mut StepBatch) {
+        // Nothing is active once the block is over.
         for path in self.row_owners() {
             batch.states.extend_from_slice(self.pool.get(path.state));
             batch.tokens.push(path.token);

@@ -63,8 +63,10 @@ impl Search for Greedy {
     }
 
     fn pending_into(&self, batch: &mut StepBatch) {
-        batch.states.extend_from_slice(&self.state);
-        batch.tokens.push(self.token);
+        if self.steps_left > 0 {
+            batch.states.extend_from_slice(&self.state);
+            batch.tokens.push(self.token);
+        }
     }
 
     fn absorb(&mut self, next: &[f32], log_probs: &[f32], _: &mut SearchScratch) {

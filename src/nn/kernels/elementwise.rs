@@ -7,7 +7,7 @@
 
 use super::LANES;
 use super::int8::ZERO;
-use crate::nn::activations::{exp, sigmoid, tanh};
+use crate::nn::activations::{exp, sigmoid, sigmoid_tanh};
 
 #[inline(always)]
 fn fold(lanes: [f32; LANES], tail: f32) -> f32 {
@@ -79,8 +79,8 @@ pub(super) fn lstm_cell(gates: &[f32], c: &mut [f32], h: &mut [f32]) {
     let (g, o) = rest.split_at(hidden);
     let (o, h) = (&o[..hidden], &mut h[..hidden]);
     for n in 0..hidden {
-        c[n] = sigmoid(f[n]) * c[n] + sigmoid(i[n]) * tanh(g[n]);
-        h[n] = sigmoid(o[n]) * tanh(c[n]);
+        c[n] = sigmoid(f[n]) * c[n] + sigmoid_tanh(i[n], g[n]);
+        h[n] = sigmoid_tanh(o[n], c[n]);
     }
 }
 

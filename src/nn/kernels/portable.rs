@@ -36,14 +36,17 @@ fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
     }
 }
 
-fn tile(tile: &Tile<'_>, y: &mut [f32]) {
+pub(super) fn tile(tile: &Tile<'_>, y: &mut [f32]) {
     match tile.panel {
-        Panel::F32(weights) => sums(tile, weights, |w| w, y),
-        Panel::F16(weights) => sums(tile, weights, |w| f16::from_bits(w).to_f32(), y),
+        Panel::F32(weights) => sums(tile, weights, |_, w| w, y),
+        Panel::F16(weights) => sums(tile, weights, |_, w| f16::from_bits(w).to_f32(), y),
+        Panel::Bytes(weights, scales) => {
+            sums(tile, weights, |n, w| f32::from(w) * scales[n], y);
+        }
     }
 }
 
-fn sums<W: Copy>(tile: &Tile<'_>, weights: &[W], widen: impl Fn(W) -> f32, y: &mut [f32]) {
+fn sums<W: Copy>(tile: &Tile<'_>, weights: &[W], widen: impl Fn(usize, W) -> f32, y: &mut [f32]) {
     tile.check(y);
     let inputs = tile.inputs();
     for r in 0..tile.rows {
@@ -53,8 +56,8 @@ fn sums<W: Copy>(tile: &Tile<'_>, weights: &[W], widen: impl Fn(W) -> f32, y: &m
             let mut sums = *y;
             for (x, w) in x.iter().zip(weights.chunks_exact(tile.width)) {
                 let w = &w[group * LANES..][..LANES];
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = multiply_add(*x, widen(*w), *sum);
+                for ((sum, w), n) in sums.iter_mut().zip(w).zip(group * LANES..) {
+                    *sum = multiply_add(*x, widen(n, *w), *sum);
                 }
             }
             *y = sums;

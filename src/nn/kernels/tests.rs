@@ -196,3 +196,26 @@ fn the_vector_paths_of_8_bits_equal_the_portable_one() {
         }
     }
 }
+
+#[test]
+fn weights_widened_when_used_change_no_bit() {
+    let (n, k) = (150, 70);
+    let (values, scales) = crate::nn::quantize(&noise(n * k, 1), k);
+    let rows = values.chunks_exact(k).zip(&scales);
+    let full: Vec<f32> =
+        rows.flat_map(|(row, s)| row.iter().map(move |w| f32::from(*w) * s)).collect();
+    let x = noise(9 * k, 2);
+    let matrices = [
+        PackedMatrix::pack_as(&full, n, k, false),
+        PackedMatrix::pack_widened(&values, &scales, k),
+    ];
+    for batch in [1, 2, 9] {
+        let [full, widened] = matrices.each_ref().map(|matrix| {
+            let mut y = noise(batch * n, 3);
+            let rows = Rows { data: &x, stride: k };
+            kernels().accumulate(matrix, batch, rows, RowsMut { data: &mut y, stride: n });
+            y
+        });
+        assert_eq!(full, widened, "{batch}");
+    }
+}
