@@ -3,6 +3,8 @@
 //! One object of microseconds a line: a block of the encoder with its keys and values, and steps of the transducer for
 //! 1, 8 and 16 hypotheses. Medians of ROUNDS calls (300).
 
+#![expect(clippy::print_stdout, reason = "a program")]
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -51,7 +53,7 @@ fn main() -> anyhow::Result<()> {
         batch.clear();
         model.push(&mut batch, &mut state, &frames);
         model.run(&mut batch);
-        model.pull(&batch, 0, &mut state);
+        batch.pull(0, &mut state);
         model.project_into(batch.rows(), &mut memory);
         let first = memory.num_frames().saturating_sub(64);
         memory.discard_before(first);

@@ -24,6 +24,8 @@ from model import Geometry, NeuralTransducer  # noqa: E402
 
 BATCHES = [1, 8, 16]
 TURNS, ROUNDS = 5, 300
+# What a block takes of the transducer (`vivavoce bench` counts steps and rows): name, steps, hypotheses.
+WHOLE_BLOCKS = [("greedy block", 2.7, "1"), ("beam block", 3.7, "8")]
 
 
 class Graph:
@@ -193,6 +195,10 @@ def main():
     for name in calls:
         o, f, i = (float(np.median(v)) for v in (theirs[name], ours["f32", name], ours["int8", name]))
         label = "encoder block" if name == "encoder" else f"step of {name}"
+        print(f"{label:<16}{o:12.0f}{f:12.0f}{o / f:8.2f}{i:12.0f}{f / i:10.2f}")
+    for label, steps, batch in WHOLE_BLOCKS:
+        total = lambda by: float(np.median(by["encoder"])) + steps * float(np.median(by[batch]))
+        o, f, i = (total(by) for by in (theirs, *({n: ours[p, n] for n in calls} for p in ("f32", "int8"))))
         print(f"{label:<16}{o:12.0f}{f:12.0f}{o / f:8.2f}{i:12.0f}{f / i:10.2f}")
 
 

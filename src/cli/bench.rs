@@ -47,7 +47,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
             runs.push(measure(&recognizer, &clips, setting, arguments, run as u64)?);
             bar.inc(1);
         }
-        let report = Report::new(&recognizer, &setting.options, arguments, setting.streams, runs);
+        let report = Report::new(&recognizer, &setting.options, arguments, setting.streams, &runs);
         if arguments.jsonl {
             let mut out = std::io::stdout().lock();
             serde_json::to_writer(&mut out, &report)?;

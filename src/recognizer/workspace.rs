@@ -12,7 +12,7 @@ use crate::search::{SearchScratch, StepBatch};
 /// Rows of the transducer computed at once: enough to make use of the weights, few enough to stay in the cache with them.
 const ROWS_TOGETHER: usize = 64;
 
-/// Time spent in the stages of a batch, where its caller gave it a clock.
+/// Work of the stages of a batch; times where its caller gave it a clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StageTimes {
     /// Samples to log-mel frames.
@@ -23,6 +23,10 @@ pub struct StageTimes {
     pub transducer: Duration,
     /// All else.
     pub search: Duration,
+    /// Steps of the network, many rows at a time.
+    pub steps: u64,
+    /// Rows of those steps.
+    pub rows: u64,
 }
 
 /// Buffers of all sessions that one thread runs; nothing in them outlives a call.
@@ -132,6 +136,8 @@ impl Workspace {
         let model = &sessions[busy[0]].recognizer().model;
         let (num_tokens, size) = (model.num_tokens(), model.state_size());
         self.steps.prepare(num_tokens);
+        self.times.steps += 1;
+        self.times.rows += self.steps.tokens.len() as u64;
         let before = self.clock.map(|clock| clock());
         let views = busy.iter().map(|i| sessions[*i].view());
         let StepBatch { states, tokens, next, log_probs } = &mut self.steps;

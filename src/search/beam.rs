@@ -108,12 +108,16 @@ impl BeamSearch {
     /// Active hypotheses that are the first with their row, in the order of rows.
     fn row_owners(&self) -> impl Iterator<Item = &Path> {
         let mut next = 0;
-        self.active.iter().zip(&self.rows).filter_map(move |(path, row)| {
-            (*row == next).then(|| {
-                next += 1;
-                path
-            })
-        })
+        let mut first = move |row: u32| {
+            let first = row == next;
+            next += u32::from(first);
+            first
+        };
+        self.active
+            .iter()
+            .zip(&self.rows)
+            .filter(move |(_, row)| first(**row))
+            .map(|(path, _)| path)
     }
 
     /// Gathers what the active hypotheses can become.

@@ -81,6 +81,10 @@ fn clock() -> Duration {
     START.get_or_init(Instant::now).elapsed()
 }
 
+fn since(start: Duration) -> f64 {
+    clock().saturating_sub(start).as_secs_f64()
+}
+
 struct Replay<'a> {
     plan: &'a Plan,
     clips: &'a [Clip],
@@ -112,7 +116,7 @@ pub fn run(
         replay.round(&mut streams, start)?;
     }
     let mut out = replay.out;
-    out.wall_s = (clock() - start).as_secs_f64();
+    out.wall_s = since(start);
     out.cpu_s = cpu.elapsed().as_secs_f64();
     out.stages = replay.batcher.stage_times();
     Ok(out)
@@ -164,7 +168,7 @@ impl Replay<'_> {
 
     /// One chunk of every stream that has one, then their blocks as one batch.
     fn round(&mut self, streams: &mut Vec<Stream>, start: Duration) -> anyhow::Result<()> {
-        let now_s = (clock() - start).as_secs_f64();
+        let now_s = since(start);
         let (mut fed, mut earliest_s) = (Vec::new(), f64::INFINITY);
         let mut heard = Vec::new();
         for (i, stream) in streams.iter_mut().enumerate() {
@@ -183,7 +187,7 @@ impl Replay<'_> {
             if end == stream.last {
                 stream.resampler.finish_into(&mut heard)?;
             }
-            self.out.resample += clock() - before;
+            self.out.resample += clock().saturating_sub(before);
             self.batcher.accept_waveform(stream.id, &heard)?;
             self.out.audio_s += (end - stream.next) as f64 / rate;
             stream.next = end;
@@ -196,14 +200,14 @@ impl Replay<'_> {
             fed.push(i);
         }
         if fed.is_empty() {
-            let wait_s = (earliest_s - (clock() - start).as_secs_f64()).max(0.0);
+            let wait_s = (earliest_s - since(start)).max(0.0);
             std::thread::sleep(Duration::from_secs_f64(wait_s));
             return Ok(());
         }
-        let before_s = (clock() - start).as_secs_f64();
+        let before_s = since(start);
         let mut changed = Vec::new();
         self.batcher.run(|id, _| changed.push(id));
-        let after_s = (clock() - start).as_secs_f64();
+        let after_s = since(start);
         for i in fed.into_iter().rev() {
             let stream = &mut streams[i];
             stream.changed = changed.contains(&stream.id);
@@ -212,7 +216,7 @@ impl Replay<'_> {
             self.note(stream, took_s);
             if stream.next == stream.last {
                 let (begin_s, left_s) = (stream.due_s, stream.left_s);
-                self.end(streams.swap_remove(i), took_s);
+                self.end(&streams.swap_remove(i), took_s);
                 streams.extend(self.begin(begin_s, left_s, false)?);
             }
         }
@@ -247,7 +251,7 @@ impl Replay<'_> {
         }
     }
 
-    fn end(&mut self, stream: Stream, took_s: f64) {
+    fn end(&mut self, stream: &Stream, took_s: f64) {
         let Some(session) = self.batcher.remove(stream.id) else { return };
         self.out.final_after_end.push(took_s);
         self.out.final_words += stream.shown.len();

@@ -51,6 +51,9 @@ pub struct Report {
     pub real_time_factor_spread: f64,
     pub cpu_s_per_audio_hour: f64,
     pub stages: Stages,
+    /// Steps of the transducer a second of audio, and rows (hypotheses) in them.
+    pub transducer_steps_per_s: f64,
+    pub transducer_rows_per_s: f64,
     pub block_latency_ms: Quantiles,
     pub first_partial_ms: Quantiles,
     pub word_latency_ms: Quantiles,
@@ -97,7 +100,7 @@ impl Report {
         options: &SessionOptions,
         arguments: &BenchArguments,
         streams: usize,
-        runs: Vec<Measured>,
+        runs: &[Measured],
     ) -> Self {
         let factors = sorted(runs.iter().map(|r| r.cpu_s / r.audio_s));
         let real_time_factor = at(&factors, 0.5);
@@ -133,6 +136,8 @@ impl Report {
                 transducer: stage(|r| r.stages.transducer),
                 search: stage(|r| r.stages.search),
             },
+            transducer_steps_per_s: median(runs.iter().map(|r| r.stages.steps as f64 / r.audio_s)),
+            transducer_rows_per_s: median(runs.iter().map(|r| r.stages.rows as f64 / r.audio_s)),
             block_latency_ms: all(|r| &r.block_latency),
             first_partial_ms: all(|r| &r.first_partial),
             word_latency_ms: all(|r| &r.word_latency),
@@ -176,6 +181,8 @@ pub fn table(out: &mut impl Write, reports: &[Report]) -> std::io::Result<()> {
         ] {
             writeln!(out, "    {name:<22} {share:.5}")?;
         }
+        let (steps, rows) = (r.transducer_steps_per_s, r.transducer_rows_per_s);
+        writeln!(out, "  steps a second           {steps:.1} with {rows:.1} rows")?;
         writeln!(out, "  milliseconds                 p50     p90     p99")?;
         for (name, values) in [
             ("block latency", &r.block_latency_ms),

@@ -49,7 +49,7 @@ impl Session {
         i: usize,
     ) {
         let model = &self.recognizer.model;
-        model.pull(batch, i, &mut self.encoder);
+        batch.pull(i, &mut self.encoder);
         let (count, first) = batch.span(i);
         model.attention().append(projected, first, count, &mut self.memory);
     }
