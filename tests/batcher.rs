@@ -30,12 +30,13 @@ fn assert_equal_alone(name: &str, recognizer: &Recognizer, streams: &[(SearchKin
         .collect();
     let mut spoken = 0;
     while !open.is_empty() {
-        open.retain_mut(|(id, chunks, _)| match chunks.next() {
-            Some(chunk) => batcher.accept_waveform(*id, chunk).is_ok(),
-            None => {
+        open.retain_mut(|(id, chunks, _)| {
+            let Some(chunk) = chunks.next() else {
                 batcher.finish(*id).unwrap();
-                false
-            }
+                return false;
+            };
+            batcher.accept_waveform(*id, chunk).unwrap();
+            true
         });
         batcher.run(|_, _| ());
         let ended: Vec<_> = batcher_ids(&batcher, streams.len());
