@@ -51,4 +51,5 @@ pub mod tokens;
 pub mod transcript;
 
 pub use error::{Error, Result};
-pub use recognizer::{Recognizer, SearchKind, Session, SessionOptions};
+pub use model::Precision;
+pub use recognizer::{Batcher, Recognizer, SearchKind, Session, SessionOptions};

@@ -1,16 +1,20 @@
 //! [`Session`], the state of one stream.
 
+mod stages;
+
+use super::workspace;
 use super::{Recognizer, SearchKind, SessionOptions};
 use crate::attention::{KeyValues, Window};
 use crate::config::{LatencyMode, ModelConfig, Units};
 use crate::error::{Error, Result};
 use crate::features::{FeatureExtractor, Normalizer};
-use crate::model::{EncoderState, Model, StepScratch};
-use crate::search::{BeamSearch, Constraint, Greedy, Search, Word};
+use crate::model::{EncoderState, Model};
+use crate::search::{BeamSearch, Constraint, Greedy, Search, TextConstraint, Word};
 use crate::transcript::{Alternative, Final, Partial, TimedWord, join};
 
-/// Encoder frames computed at once, so that the buffers of a stream stay small however long a call is.
-const ENCODE_FRAMES: usize = 16;
+/// Search for a known text: wide, as there is little to choose from.
+const ALIGN_BEAM: usize = 64;
+const ALIGN_PRUNE_LOG_PROB: f32 = 60.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -25,21 +29,24 @@ pub struct Session {
     extractor: FeatureExtractor,
     encoder: EncoderState,
     memory: KeyValues,
-    scratch: StepScratch,
     search: Box<dyn Search>,
     /// Feature frames not yet encoded, `[t, mel]`.
     frames: Vec<f32>,
-    encoded: Vec<f32>,
+    /// How many values at the start of `frames` have been encoded.
+    encoded: usize,
     confirmed: Vec<Word>,
     tentative: Vec<Word>,
     before: Vec<Word>,
     block: usize,
+    /// Whether blocks have run since the words were last taken from search.
+    ran: bool,
     samples: u64,
     /// Confirmed words at the moment when the end of the stream settled the others.
     settled: Option<usize>,
     phase: Phase,
     window: Window,
     mode: LatencyMode,
+    constraint: Constraint,
     /// Whether ids of words are the lexicon's rather than tokens.
     lexical: bool,
 }
@@ -55,32 +62,61 @@ impl Session {
         ModelConfig { search: search.clone(), ..recognizer.config().clone() }.validate()?;
         let end = recognizer.tokens.end_of_block();
         let lexical = options.search == SearchKind::Beam;
+        let constraint = if lexical { recognizer.constraint.clone() } else { Constraint::Free };
         let search: Box<dyn Search> = match options.search {
             SearchKind::Greedy => Box::new(Greedy::new(&search, end)),
-            SearchKind::Tokens => Box::new(BeamSearch::new(&search, Constraint::Free, end)),
-            SearchKind::Beam => {
-                Box::new(BeamSearch::new(&search, recognizer.constraint.clone(), end))
+            SearchKind::Tokens | SearchKind::Beam => {
+                Box::new(BeamSearch::new(&search, constraint.clone(), end))
             }
         };
+        Self::with_search(recognizer, mode, search, constraint, lexical)
+    }
+
+    /// A stream that is said to be `text`.
+    pub(super) fn aligner(
+        recognizer: &Recognizer,
+        text: TextConstraint,
+        latency: Option<&str>,
+    ) -> Result<Self> {
+        let mode = recognizer.config().latency_mode(latency)?;
+        let mut search = recognizer.config().search.clone();
+        search.beam_size = ALIGN_BEAM;
+        search.prune_log_prob = ALIGN_PRUNE_LOG_PROB;
+        // Words that sound alike stand at different places.
+        search.merge_tokens = 0;
+        let constraint = Constraint::Text(text);
+        let end = recognizer.tokens.end_of_block();
+        let beam = Box::new(BeamSearch::new(&search, constraint.clone(), end));
+        Self::with_search(recognizer, mode, beam, constraint, true)
+    }
+
+    fn with_search(
+        recognizer: &Recognizer,
+        mode: LatencyMode,
+        search: Box<dyn Search>,
+        constraint: Constraint,
+        lexical: bool,
+    ) -> Result<Self> {
         let (mean, inv_std) = recognizer.model.normalization();
         let features = &recognizer.config().features;
         Ok(Session {
             extractor: FeatureExtractor::new(features, Normalizer::new(mean, inv_std)?)?,
             encoder: recognizer.model.encoder_state(),
             memory: KeyValues::default(),
-            scratch: StepScratch::default(),
             search,
             frames: Vec::new(),
-            encoded: Vec::new(),
+            encoded: 0,
             confirmed: Vec::new(),
             tentative: Vec::new(),
             before: Vec::new(),
             block: 0,
+            ran: false,
             samples: 0,
             settled: None,
             phase: Phase::Open,
             window: Model::window(mode),
             mode,
+            constraint,
             lexical,
             recognizer: recognizer.clone(),
         })
@@ -96,6 +132,11 @@ impl Session {
         self.mode
     }
 
+    /// Blocks computed since the start of the stream.
+    pub fn num_blocks(&self) -> usize {
+        self.block
+    }
+
     /// Audio heard, without the padding at the end.
     pub fn time_s(&self) -> f32 {
         (self.samples as f64 / f64::from(self.sample_rate_hz())) as f32
@@ -108,12 +149,22 @@ impl Session {
     /// [`Error::Samples`] if one is not finite (nothing of the call is heard then), [`Error::Usage`] after
     /// [`Session::finish`].
     pub fn accept_waveform(&mut self, samples: &[f32]) -> Result<bool> {
+        self.hear(samples)?;
+        workspace::with(|w| w.advance(std::slice::from_mut(self)));
+        Ok(self.collect())
+    }
+
+    /// Makes features of samples and leaves the rest to [`Workspace`](workspace::Workspace).
+    ///
+    /// # Errors
+    /// As [`Session::accept_waveform`].
+    pub(super) fn hear(&mut self, samples: &[f32]) -> Result<()> {
         if self.phase == Phase::Finished {
             return Err(Error::Usage { reason: "audio after finish; call reset first".into() });
         }
         self.extractor.accept_into(samples, &mut self.frames)?;
         self.samples += samples.len() as u64;
-        Ok(self.advance(false))
+        Ok(())
     }
 
     /// The stream is over: hears the padding of the model, so that the last word comes out, and settles on the best words.
@@ -122,6 +173,15 @@ impl Session {
     /// # Errors
     /// None at present.
     pub fn finish(&mut self) -> Result<bool> {
+        if !self.end()? {
+            return Ok(false);
+        }
+        workspace::with(|w| w.advance(std::slice::from_mut(self)));
+        Ok(self.settle())
+    }
+
+    /// Makes features of the padding at the end; whether the stream was open.
+    pub(super) fn end(&mut self) -> Result<bool> {
         if self.phase == Phase::Finished {
             return Ok(false);
         }
@@ -135,10 +195,16 @@ impl Session {
             left -= n;
         }
         self.phase = Phase::Finished;
-        let changed = self.advance(true);
+        Ok(true)
+    }
+
+    /// Settles on the best words after the last block; whether the words have changed.
+    pub(super) fn settle(&mut self) -> bool {
+        let changed = self.collect();
         self.settled = Some(self.confirmed.len());
         self.search.finish();
-        Ok(self.collect() || changed)
+        self.ran = true;
+        self.collect() || changed
     }
 
     /// Back to the start of a new stream with the same options; memory is kept.
@@ -150,55 +216,19 @@ impl Session {
         self.frames.clear();
         self.confirmed.clear();
         self.tentative.clear();
+        self.encoded = 0;
+        self.ran = false;
         self.block = 0;
         self.samples = 0;
         self.settled = None;
         self.phase = Phase::Open;
     }
 
-    /// Encodes once a block is complete, so that the weights are read once a block, then runs every block that is ready.
-    fn advance(&mut self, ended: bool) -> bool {
-        let model = &self.recognizer.model;
-        let held = self.frames.len() / model.feature_dim() / model.config().subsampling();
-        // An upper bound: frames that wait inside the encoder's state can complete one more.
-        let possible = self.memory.num_frames() + held + 1;
-        if !ended && !self.window.is_ready(self.block, possible, false) {
+    /// Takes the words from search if there was a new block; whether they differ from those before.
+    pub(super) fn collect(&mut self) -> bool {
+        if !std::mem::take(&mut self.ran) {
             return false;
         }
-        let mut ran = false;
-        let piece = model.feature_dim() * model.config().subsampling() * ENCODE_FRAMES;
-        let frames = std::mem::take(&mut self.frames);
-        for frames in frames.chunks(piece) {
-            let model = &self.recognizer.model;
-            self.encoded.clear();
-            model.encode_into(&mut self.encoder, frames, &mut self.encoded);
-            model.project_into(&self.encoded, &mut self.memory);
-            ran |= self.run_blocks(false);
-        }
-        self.frames = frames;
-        self.frames.clear();
-        if ended {
-            ran |= self.run_blocks(true);
-        }
-        ran && self.collect()
-    }
-
-    /// Runs every block whose frames are there; whether there was one.
-    fn run_blocks(&mut self, ended: bool) -> bool {
-        let model = &self.recognizer.model;
-        let first = self.block;
-        while self.window.is_ready(self.block, self.memory.num_frames(), ended) {
-            let mut scorer =
-                model.block_scorer(&self.memory, self.window, self.block, &mut self.scratch);
-            self.search.advance_block(&mut scorer, self.mode.max_tokens_per_block);
-            self.block += 1;
-            self.memory.discard_before(self.window.first_visible(self.block));
-        }
-        self.block > first
-    }
-
-    /// Takes the words from search; whether they differ from those before.
-    fn collect(&mut self) -> bool {
         let known = self.confirmed.len();
         std::mem::swap(&mut self.before, &mut self.tentative);
         self.search.take_confirmed(&mut self.confirmed);
@@ -227,9 +257,10 @@ impl Session {
 
     /// Text of a word of this stream.
     pub fn text(&self, word: Word) -> &str {
-        match (&self.recognizer.constraint, self.lexical) {
-            (Constraint::Lexicon(lexicon), true) => lexicon.word(word.id),
-            _ => self.recognizer.tokens.text(word.id).unwrap_or(""),
+        match &self.constraint {
+            Constraint::Lexicon(lexicon) => lexicon.word(word.id),
+            Constraint::Text(text) => text.word(word.id),
+            Constraint::Free => self.recognizer.tokens.text(word.id).unwrap_or(""),
         }
     }
 
@@ -285,9 +316,14 @@ impl Session {
         }
     }
 
-    /// Bytes that this stream holds besides the shared model: recurrent state, attention memory and buffers; search apart.
+    /// Bytes that this stream holds besides the shared model and the buffers of its thread.
     pub fn num_bytes(&self) -> usize {
-        let floats = self.frames.capacity() + self.encoded.capacity();
-        self.encoder.num_bytes() + self.memory.num_bytes() + floats * size_of::<f32>()
+        let words = [&self.confirmed, &self.tentative, &self.before];
+        self.encoder.num_bytes()
+            + self.memory.num_bytes()
+            + self.search.num_bytes()
+            + self.extractor.num_bytes()
+            + self.frames.capacity() * size_of::<f32>()
+            + words.iter().map(|w| w.capacity() * size_of::<Word>()).sum::<usize>()
     }
 }
