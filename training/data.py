@@ -17,6 +17,9 @@ from torch.nn import functional as F
 from model import alignment
 
 
+FRAME_S = 0.01
+
+
 @dataclass
 class Batch:
     features: torch.Tensor  # [B, T, mel] normalised, T a multiple of the subsampling
@@ -56,20 +59,51 @@ class Corpus:
         return rows
 
     def frames(self, u):
+        if "parts" in u:
+            return torch.cat([self.frames(part) for part in u["parts"]])
         return torch.from_numpy(self.features[u["frame"] : u["frame"] + u["frames"]].astype(np.float32))
 
     def targets(self, u):
+        """Token ids, start and end times in seconds."""
+        if "parts" in u:
+            tokens, starts, ends = zip(*(self.targets(part) for part in u["parts"]))
+            at = np.cumsum([0] + [part["frames"] for part in u["parts"][:-1]]) * FRAME_S
+            return np.concatenate(tokens), np.concatenate([s + a for s, a in zip(starts, at)]), np.concatenate([e + a for e, a in zip(ends, at)])
         span = slice(u["token"], u["token"] + u["tokens"])
         return self.token[span], self.start[span], self.end[span]
 
 
-def buckets(utterances, batch_s, rng, weights=None, frame_s=0.01):
+def join(rows, share, most_frames, rng):
+    """Of shuffled rows, `share` are strung together in twos to fours, of any speakers, up to `most_frames`: what a long recording is like."""
+    alone, strung = [], []
+    for u in rows:
+        (strung if rng.random() < share else alone).append(u)
+    strung = iter(strung)
+    out = []
+    for u in strung:
+        parts = [u]
+        for _ in range(rng.randint(1, 3)):
+            more = next(strung, None)
+            if more is None:
+                break
+            if sum(p["frames"] for p in parts) + more["frames"] > most_frames:
+                out.append(more)
+                break
+            parts.append(more)
+        out.append({"id": "+".join(p["id"] for p in parts), "set": u["set"], "frames": sum(p["frames"] for p in parts), "parts": parts}
+                   if len(parts) > 1 else u)
+    return alone + out
+
+
+def buckets(utterances, batch_s, rng, weights=None, frame_s=FRAME_S, join_share=0.0, join_s=20.0):
     """Shuffled batches of similar length holding about `batch_s` seconds of padded audio each."""
     rows = []
     for u in utterances:
         share = (weights or {}).get(u["set"], 1.0)
         rows += [u] * (int(share) + (rng.random() < share - int(share)))
     rng.shuffle(rows)
+    if join_share:
+        rows = join(rows, join_share, join_s / frame_s, rng)
     rows.sort(key=lambda u: u["frames"] * (1 + 0.15 * rng.random()))
     out, current, longest = [], [], 0
     for u in rows:

@@ -8,11 +8,12 @@ import argparse
 import io
 import json
 import random
-import resource
+import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 import jiwer
@@ -49,14 +50,21 @@ def dev_clips(speech, set_name, seconds, seed, limit=None):
     return out
 
 
-def transcribe(args, paths):
-    """Texts of the files, and the peak memory in MB of all runs of the program so far."""
+def transcribe(args, paths, work):
+    """Texts of the files, and the program's peak memory in MB as Linux counts it (VmHWM)."""
     command = [str(args.binary), "transcribe", "--json", *(["--model", str(args.model)] if args.model else []), *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    texts = [json.loads(line)["text"] for line in done.stdout.splitlines() if line.strip()]
-    if len(texts) != len(paths):
-        raise SystemExit(f"{args.binary} gave {len(texts)} results for {len(paths)} files")
-    return [normalise(t) for t in texts], resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    peak = 0.0
+    with open(work / "out.jsonl", "w+", encoding="utf-8") as out:
+        program = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
+        while program.poll() is None:
+            found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{program.pid}/status").read_text())
+            peak = max(peak, int(found[1]) / 1024 if found else 0.0)
+            time.sleep(0.02)
+        out.seek(0)
+        texts = [json.loads(line)["text"] for line in out if line.strip()]
+    if program.returncode or len(texts) != len(paths):
+        raise SystemExit(f"{args.binary} gave {program.returncode} and {len(texts)} results for {len(paths)} files")
+    return [normalise(t) for t in texts], peak
 
 
 def thirds(reference, hypothesis):
@@ -91,8 +99,8 @@ def main():
             soundfile.write(paths[-1], x, RATE_HZ, subtype="PCM_16")
         texts, memory = [], 0.0
         for i in progress(range(0, len(paths), 20), label="clips"):
-            found, memory = transcribe(args, paths[i : i + 20])
-            texts += found
+            found, peak = transcribe(args, paths[i : i + 20], Path(work))
+            texts, memory = texts + found, max(memory, peak)
         references = [t for t, _ in clips]
         alone = 100 * jiwer.wer(references, texts)
         print(f"{args.set}, {len(clips)} clips, {sum(len(x) for _, x in clips) / RATE_HZ / 60:.1f} min")
@@ -102,7 +110,7 @@ def main():
             silence = np.random.default_rng(1).normal(0, 1e-4, int(pause * RATE_HZ)).astype(np.float32)
             joined = Path(work) / "joined.wav"
             soundfile.write(joined, np.concatenate([part for _, x in clips for part in (x, silence)]), RATE_HZ, subtype="PCM_16")
-            (text,), memory = transcribe(args, [joined])
+            (text,), memory = transcribe(args, [joined], Path(work))
             rate = 100 * jiwer.wer(" ".join(references), text)
             first, last = thirds(" ".join(references), text)
             label = f"one file, {pause:g} s pauses"

@@ -205,7 +205,8 @@ class Loop:
         for number in (signal.SIGTERM, signal.SIGINT):  # saves first, so that nothing is lost
             signal.signal(number, lambda *_: stopped.append(True))
         while not done:
-            groups = buckets(self.rows, self.settings["batch_s"], self.rng, self.settings.get("set_weights"))
+            groups = buckets(self.rows, self.settings["batch_s"], self.rng, self.settings.get("set_weights"),
+                             join_share=self.settings.get("join_share", 0.0))
             if len(groups) < self.world:
                 raise SystemExit(f"an epoch has {len(groups)} batches, fewer than the {self.world} processes: lower batch_s")
             for rows in groups[self.rank : len(groups) // self.world * self.world : self.world]:

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lstm
 from average import mean_state
-from data import Augment, Batch, Corpus, frame_targets, make_batch, step_targets
+from data import Augment, Batch, Corpus, buckets, frame_targets, make_batch, step_targets
 from export import quantize, tensors_of
 from golden import TOKENS, tiny_config
 from loop import greedy_errors
@@ -197,3 +198,21 @@ def test_single_steps_never_take_the_fast_path(monkeypatch):
         y, (h, c) = layer(torch.randn(2, 1, 4))
     c.sum().backward()
     assert y.shape == (2, 1, 4) and layer.weight_hh_l0.grad is not None and float(layer.weight_ih_l0.grad.abs().sum()) > 0
+
+
+def test_joined_utterances_hold_each_part_once_at_its_place(tmp_path):
+    small_corpus(tmp_path, count=40)
+    corpus = Corpus(tmp_path, mel=16)
+    rows = corpus.split("train")
+    batches = buckets(rows, 30, random.Random(3), join_share=0.6, join_s=4.0)
+    flat = [u for batch in batches for u in batch]
+    joined = [u for u in flat if "parts" in u]
+    assert sorted(p["id"] for u in flat for p in u.get("parts", [u])) == sorted(u["id"] for u in rows)
+    assert joined and all(u["frames"] <= 400 for u in joined) and len(joined) < len(flat)
+    for u in joined:
+        x = corpus.frames(u)
+        tokens, starts, ends = corpus.targets(u)
+        assert len(x) == u["frames"] and tokens.tolist() == [int(corpus.targets(p)[0][0]) for p in u["parts"]]
+        for start, end in zip(starts, ends):
+            inside = x[round(start * 100) : round(end * 100)]
+            assert inside.min() > -1 and x[round(start * 100) - 1].max() < -10
