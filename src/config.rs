@@ -159,6 +159,9 @@ pub struct SearchConfig {
     pub end_of_block_bias: f32,
     /// Hypotheses this far below the best are dropped.
     pub prune_log_prob: f32,
+    /// Share of the tokens' own n-gram model (`prior.bin`) that is taken back from the network's log-probabilities.
+    #[serde(default)]
+    pub prior_weight: f32,
     /// Factor of a pronunciation's cost in the lexicon.
     #[serde(default = "default_pronunciation_weight")]
     pub pronunciation_weight: f32,
@@ -307,6 +310,7 @@ impl ModelConfig {
         finite("search.word_bonus", s.word_bonus, -100.0, 100.0)?;
         finite("search.end_of_block_bias", s.end_of_block_bias, -20.0, 20.0)?;
         within("search.merge_tokens", s.merge_tokens, 0, 8)?;
+        finite("search.prior_weight", s.prior_weight, 0.0, 10.0)?;
         finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
         finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)
     }

@@ -1,13 +1,14 @@
 //! [`Recognizer`], immutable and shared by all streams, and [`Session`], all that belongs to one of them. No threads, no files
 //! after loading, no clock: samples in, words out.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{ModelConfig, Units};
 use crate::error::{Error, Result};
 use crate::lexicon::Lexicon;
-use crate::lm::NgramLm;
+use crate::lm::{NgramLm, TokenPrior};
 use crate::model::{Model, Precision};
 use crate::search::{Constraint, TextConstraint};
 use crate::tokens::TokenTable;
@@ -47,6 +48,8 @@ pub struct SessionOptions {
     pub lm_weight: Option<f32>,
     /// Replaces the model's.
     pub word_bonus: Option<f32>,
+    /// Instead of the model's [`prior_weight`](crate::config::SearchConfig::prior_weight).
+    pub prior_weight: Option<f32>,
     /// Replaces the model's.
     pub end_of_block_bias: Option<f32>,
 }
@@ -57,6 +60,13 @@ pub struct Recognizer {
     model: Arc<Model>,
     tokens: Arc<TokenTable>,
     constraint: Constraint,
+}
+
+/// Files of a model folder beside the network, read in place where they are compiled in.
+struct Parts {
+    lexicon: Option<Cow<'static, [u8]>>,
+    lm: Option<Cow<'static, [u8]>>,
+    prior: Option<Cow<'static, [u8]>>,
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -88,8 +98,12 @@ impl Recognizer {
             let path = dir.join(name);
             path.exists().then(|| read(&path)).transpose()
         };
-        let (lexicon, lm) = (optional("lexicon.bin")?, optional("lm.bin")?);
-        Self::from_parts(model, &tokens, lexicon.as_deref(), lm.map(Into::into))
+        let parts = Parts {
+            lexicon: optional("lexicon.bin")?.map(Into::into),
+            lm: optional("lm.bin")?.map(Into::into),
+            prior: optional("prior.bin")?.map(Into::into),
+        };
+        Self::from_parts(model, &tokens, parts)
     }
 
     /// The model compiled into the program (feature `embed-model`), else an error that says how to name one.
@@ -116,12 +130,7 @@ impl Recognizer {
         ))
     }
 
-    fn from_parts(
-        model: Model,
-        tokens: &[u8],
-        lexicon: Option<&[u8]>,
-        lm: Option<std::borrow::Cow<'static, [u8]>>,
-    ) -> Result<Self> {
+    fn from_parts(model: Model, tokens: &[u8], parts: Parts) -> Result<Self> {
         let text = std::str::from_utf8(tokens)
             .map_err(|e| Error::model("tokens.txt", format!("not UTF-8: {e}")))?;
         let tokens = TokenTable::parse(text)?;
@@ -129,11 +138,18 @@ impl Recognizer {
             let reason = format!("{} tokens, the model has {}", tokens.len(), model.num_tokens());
             return Err(Error::model("tokens.txt", reason));
         }
-        let constraint = match (model.config().units, lexicon) {
+        let constraint = match (model.config().units, parts.lexicon) {
             (Units::Phones, Some(bytes)) => {
-                let lexicon = Arc::new(Lexicon::from_bytes(bytes, &tokens)?);
-                let lm = lm.map(NgramLm::from_bytes).transpose()?.map(Arc::new);
-                Constraint::lexicon(lexicon, lm)?
+                let lexicon = Arc::new(Lexicon::from_bytes(&bytes, &tokens)?);
+                let lm = parts.lm.map(NgramLm::from_bytes).transpose()?.map(Arc::new);
+                let constraint = Constraint::lexicon(lexicon, lm)?;
+                match parts.prior {
+                    Some(bytes) => {
+                        let prior = TokenPrior::from_bytes(bytes, tokens.len())?;
+                        constraint.with_prior(Arc::new(prior))
+                    }
+                    None => constraint,
+                }
             }
             (Units::Phones, None) => return Err(Error::model("lexicon.bin", "missing")),
             (Units::Bpe, _) => Constraint::Free,

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-STEPS = {"lm_weight": 0.15, "word_bonus": 1.0, "end_of_block_bias": 1.0}
-LIMITS = {"lm_weight": (0.0, 3.0), "word_bonus": (-5.0, 12.0), "end_of_block_bias": (-10.0, 10.0)}
+STEPS = {"lm_weight": 0.1, "word_bonus": 0.4, "prior_weight": 0.1, "end_of_block_bias": 0.5}
+LIMITS = {"lm_weight": (0.0, 3.0), "word_bonus": (-5.0, 12.0), "prior_weight": (0.0, 2.0), "end_of_block_bias": (-10.0, 10.0)}
 
 
 class Tuner:
@@ -54,7 +54,7 @@ def main():
     path = args.model / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     tuner = Tuner(args)
-    best = {k: config["search"][k] for k in STEPS}
+    best = {k: config["search"].get(k, 0.0) for k in STEPS}
     steps = dict(STEPS)
     for _ in range(args.rounds):
         for name in STEPS:

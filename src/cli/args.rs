@@ -82,6 +82,9 @@ pub struct SearchArguments {
     /// Added for every word [default: the model's]
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     pub word_bonus: Option<f32>,
+    /// Share of the network's own expectation of tokens that is taken back [default: the model's]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    pub prior_weight: Option<f32>,
     /// Added to the end-of-block symbol [default: the model's]
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     pub end_of_block_bias: Option<f32>,
@@ -99,6 +102,7 @@ impl SearchArguments {
             beam_size: self.beam,
             lm_weight: self.lm_weight,
             word_bonus: self.word_bonus,
+            prior_weight: self.prior_weight,
             end_of_block_bias: self.end_of_block_bias,
         }
     }

@@ -1,11 +1,14 @@
 //! Word n-gram language model with back-off, read in place from `lm.bin` (docs/model-format.md).
 
 mod format;
+mod token_prior;
 
 use std::borrow::Cow;
 
 use crate::error::Result;
 use format::{Level, Unigrams};
+
+pub use token_prior::{Costs, TokenPrior};
 
 /// The highest order that can be read.
 pub const MAX_ORDER: usize = 4;

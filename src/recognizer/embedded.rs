@@ -1,6 +1,6 @@
 //! `models/en-small`, compiled in.
 
-use super::Recognizer;
+use super::{Parts, Recognizer};
 use crate::error::Result;
 use crate::model::{Model, Precision};
 
@@ -12,6 +12,9 @@ macro_rules! file {
 
 pub(super) fn load(precision: Precision) -> Result<Recognizer> {
     let model = Model::from_bytes_as(file!("config.json"), file!("model.safetensors"), precision)?;
-    let lm: &'static [u8] = file!("lm.bin");
-    Recognizer::from_parts(model, file!("tokens.txt"), Some(file!("lexicon.bin")), Some(lm.into()))
+    let (lexicon, lm): (&'static [u8], &'static [u8]) = (file!("lexicon.bin"), file!("lm.bin"));
+    let prior: &'static [u8] = file!("prior.bin");
+    let parts =
+        Parts { lexicon: Some(lexicon.into()), lm: Some(lm.into()), prior: Some(prior.into()) };
+    Recognizer::from_parts(model, file!("tokens.txt"), parts)
 }

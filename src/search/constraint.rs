@@ -7,7 +7,7 @@ use super::hypothesis::{NONE, Path};
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};
 use crate::lexicon::{Lexicon, PrefixTree, ROOT, WordId};
-use crate::lm::{LmState, NgramLm};
+use crate::lm::{LmState, NgramLm, TokenPrior};
 use crate::tokens::TokenId;
 
 /// Which token sequences are allowed. Cheap to clone: sessions share what is inside.
@@ -58,7 +58,17 @@ impl Constraint {
             Some(lm) => lexicon.tree().best_below(|word| lm.unigram(word)),
             None => vec![0.0; lexicon.tree().num_nodes()],
         };
-        Ok(Self::Lexicon(LexiconConstraint { lexicon, lm, look_ahead: look_ahead.into() }))
+        let look_ahead = look_ahead.into();
+        Ok(Self::Lexicon(LexiconConstraint { lexicon, lm, prior: None, look_ahead }))
+    }
+
+    /// The same, with what the network expects of its tokens before it hears anything; used where there is a language model.
+    #[must_use]
+    pub fn with_prior(mut self, prior: Arc<TokenPrior>) -> Self {
+        if let Self::Lexicon(lexicon) = &mut self {
+            lexicon.prior = lexicon.lm.is_some().then_some(prior);
+        }
+        self
     }
 }
 
@@ -67,6 +77,7 @@ impl Constraint {
 pub struct LexiconConstraint {
     lexicon: Arc<Lexicon>,
     lm: Option<Arc<NgramLm>>,
+    prior: Option<Arc<TokenPrior>>,
     /// By node: the best log-probability, without context, of the words below; 0 at the root.
     look_ahead: Arc<[f32]>,
 }
@@ -191,12 +202,15 @@ impl Step<'_> {
         let begun = if self.path.node == ROOT { config.word_bonus } else { 0.0 };
         let given = config.lm_weight * lexicon.look_ahead[self.path.node as usize];
         let before = self.path.score + begun - given + self.gain;
+        let prior = lexicon.prior.as_ref().filter(|_| config.prior_weight > 0.0);
+        let expected = prior.map(|prior| prior.after(self.path.recent));
         for child in tree.children(self.path.node) {
             let token = tree.token(child);
             let log_prob = bounded(self.log_probs[token as usize]);
             let words = tree.words(child);
+            let surprise = expected.map_or(0.0, |costs| config.prior_weight * costs.of(token));
             // Above the score of all words that end here, as neither log-probabilities nor negative costs exceed 0.
-            let limit = before + log_prob;
+            let limit = before + log_prob + surprise;
             if !sink.admits(limit) {
                 continue;
             }
