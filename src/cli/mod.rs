@@ -1,9 +1,13 @@
 //! Command line. Results go to stdout, everything else to stderr. Exit code 0: all done; 1: something failed; 2: wrong usage.
 
 mod args;
+mod devices;
 mod evaluate;
 mod input;
 mod inspect;
+mod listen;
+mod recorder;
+mod screen;
 mod transcribe;
 
 pub use args::Arguments;
@@ -13,10 +17,17 @@ use vivavoce::Recognizer;
 
 use args::{Command, ModelArguments, SearchArguments};
 
+/// What to do without a microphone.
+#[cfg(not(feature = "mic"))]
+const NO_MICROPHONE: &str = "this program was built without the feature mic: build it with --features mic, or pipe \
+     audio in: arecord -f S16_LE -r 16000 | vivavoce listen -";
+
 /// Runs the command; `false` if a part of the work failed and was reported.
 pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     match &arguments.command {
         Command::Transcribe(a) => transcribe::run(a),
+        Command::Listen(a) => listen::run(a),
+        Command::Devices(a) => devices::run(a).map(|()| true),
         Command::Evaluate(a) => evaluate::run(a),
         Command::Inspect(a) => inspect::run(a).map(|()| true),
     }

@@ -80,11 +80,6 @@ impl BeamSearch {
         }
     }
 
-    /// What the words are found under.
-    pub fn constraint(&self) -> &Constraint {
-        &self.constraint
-    }
-
     fn begin(&mut self, state_size: usize) {
         self.pool.clear(state_size);
         let zeros = &mut self.buffers.states;
@@ -328,6 +323,10 @@ impl Search for BeamSearch {
 
     fn num_blocks(&self) -> u32 {
         self.block
+    }
+
+    fn last_token_block(&self) -> Option<u32> {
+        self.closed.first().map(|path| path.last_block).filter(|block| *block != NONE)
     }
 }
 

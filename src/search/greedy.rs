@@ -14,6 +14,7 @@ pub struct Greedy {
     log_probs: Vec<f32>,
     token: TokenId,
     block: u32,
+    last_token_block: Option<u32>,
     score: f64,
     confirmed: Vec<Word>,
     finished: bool,
@@ -30,6 +31,7 @@ impl Greedy {
             log_probs: Vec::new(),
             token: end_of_block,
             block: 0,
+            last_token_block: None,
             score: 0.0,
             confirmed: Vec::new(),
             finished: false,
@@ -68,6 +70,7 @@ impl Search for Greedy {
             if token == self.end_of_block {
                 break;
             }
+            self.last_token_block = Some(self.block);
             let (first_block, last_block) = (self.block, self.block);
             self.confirmed.push(Word { id: token, first_block, last_block, log_prob });
         }
@@ -82,6 +85,7 @@ impl Search for Greedy {
         self.state.fill(0.0);
         self.token = self.end_of_block;
         self.block = 0;
+        self.last_token_block = None;
         self.score = 0.0;
         self.confirmed.clear();
         self.finished = false;
@@ -100,5 +104,9 @@ impl Search for Greedy {
 
     fn num_blocks(&self) -> u32 {
         self.block
+    }
+
+    fn last_token_block(&self) -> Option<u32> {
+        self.last_token_block
     }
 }
