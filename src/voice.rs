@@ -14,12 +14,13 @@ const FRAME_SAMPLES: usize = 256;
 /// Scores whose mean opens and closes.
 const SMOOTHED: usize = 5;
 /// The mean score that closes, as a share of the one that opens.
-const CLOSING_SHARE: f32 = 0.6;
+const CLOSING_SHARE: f32 = 0.8;
 /// Length of a frame.
 pub const FRAME_S: f64 = FRAME_SAMPLES as f64 / RATE_HZ as f64;
 
 /// A voice-activity detector for one stream. It opens when the mean score of 80 ms reaches the threshold and closes when it falls
-/// below 60 % of it.
+/// below 80 % of it; the
+/// scores of silence stay below 65 % of the usual threshold.
 pub struct VoiceDetector {
     detector: Box<Detector>,
     /// None at the detector's own rate.
@@ -96,9 +97,9 @@ impl VoiceDetector {
         self.scores[SMOOTHED - 1] = score;
         self.frames += 1;
         let mean = self.scores.iter().sum::<f32>() / SMOOTHED as f32;
-        let closing = self.threshold * CLOSING_SHARE;
-        self.open = mean >= if self.open { closing } else { self.threshold };
-        self.quiet = if self.open && score >= closing { 0 } else { self.quiet + 1 };
+        let share = if self.open { CLOSING_SHARE } else { 1.0 };
+        self.open = mean >= self.threshold * share;
+        self.quiet = if self.open && score >= self.threshold { 0 } else { self.quiet + 1 };
     }
 
     /// Whether somebody speaks.

@@ -6,10 +6,17 @@ mod allocation;
 mod bad_input;
 mod cli;
 mod cli_evaluate;
+#[cfg(unix)]
+mod cli_listen;
 mod common;
 mod golden;
+mod listen;
+#[cfg(all(feature = "mic", target_os = "linux"))]
+mod microphone;
 mod robustness;
 mod rules;
 mod session;
+#[cfg(target_os = "linux")]
+mod soak;
 mod speech;
 mod streaming;

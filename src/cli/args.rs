@@ -118,13 +118,13 @@ pub enum FormatArgument {
 #[derive(Debug, Args)]
 pub struct EndpointArguments {
     /// Silence that ends a segment in which nothing was said
-    #[arg(long, value_name = "S", default_value_t = 2.4)]
+    #[arg(long, value_name = "S", allow_hyphen_values = true, default_value_t = 2.4)]
     pub endpoint_silence: f32,
     /// Silence that ends a segment after words
-    #[arg(long, value_name = "S", default_value_t = 1.2)]
+    #[arg(long, value_name = "S", allow_hyphen_values = true, default_value_t = 1.2)]
     pub endpoint_after_speech: f32,
     /// Length at which a segment is cut behind its last confirmed word
-    #[arg(long, value_name = "S", default_value_t = 20.0)]
+    #[arg(long, value_name = "S", allow_hyphen_values = true, default_value_t = 20.0)]
     pub endpoint_utterance: f32,
     /// One segment until the end
     #[arg(long)]
@@ -136,7 +136,7 @@ pub struct EndpointArguments {
     #[arg(long)]
     pub no_sleep: bool,
     /// Score from 0 to 1 that is a voice; lower hears fainter ones
-    #[arg(long, value_name = "X", default_value_t = 0.5)]
+    #[arg(long, value_name = "X", allow_hyphen_values = true, default_value_t = 0.5)]
     pub voice_threshold: f32,
 }
 
