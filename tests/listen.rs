@@ -1,11 +1,18 @@
 //! A stream as segments: law 1 for the listener, its endpoints, and its sleep.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use proptest::prelude::*;
+use vivavoce::audio::{AudioSource, Incident};
 use vivavoce::endpoint::{AfterEndpoint, EndpointOptions};
+use vivavoce::pipeline::{Capture, Pace, Pipeline, PipelineOptions};
 use vivavoce::transcript::{Event, Final};
+use vivavoce::voice::VoiceDetector;
 use vivavoce::{Listener, Recognizer, SessionOptions};
 
-use crate::common::{clip, real, small_recognizers};
+use crate::common::{clip, real, resampled, small_recognizers};
 
 const RATE: usize = 16_000;
 
@@ -234,4 +241,98 @@ fn samples_that_are_no_numbers_are_refused() {
     let error = listener.accept_waveform(&[0.0, f32::NAN], &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("NaN"));
     assert!(listener.time_s() < 1e-6);
+}
+
+#[test]
+fn a_voice_opens_the_detector_at_any_rate_and_silence_closes_it() {
+    for rate in [8_000, 16_000, 48_000] {
+        let second = vec![0.0; rate as usize];
+        let speech = resampled(&clip("harbour-int16-16000-mono.wav"), 16_000, rate);
+        let mut detector = VoiceDetector::new(rate, 0.5).unwrap();
+        detector.accept(&second).unwrap();
+        assert!(!detector.is_open() && detector.quiet_s() > 0.9, "{rate} Hz");
+        detector.accept(&speech[..speech.len() / 2]).unwrap();
+        assert!(detector.is_open() && detector.latest_score() > 0.5, "{rate} Hz");
+        detector.accept(&speech[speech.len() / 2..]).unwrap();
+        detector.accept(&second).unwrap();
+        assert!(!detector.is_open(), "{rate} Hz");
+        assert!((1.0..1.7).contains(&detector.quiet_s()), "{rate} Hz: {}", detector.quiet_s());
+    }
+    assert!(VoiceDetector::new(16_000, 1.5).is_err());
+}
+
+/// A device that loses audio and then fails for a while, all within one sentence.
+struct Faulty(Vec<Vec<f32>>, Vec<Incident>);
+
+impl AudioSource for Faulty {
+    fn sample_rate_hz(&self) -> u32 {
+        16_000
+    }
+
+    fn next_chunk(&mut self, out: &mut Vec<f32>) -> vivavoce::Result<bool> {
+        out.clear();
+        let Some(chunk) = self.0.pop() else { return Ok(false) };
+        out.extend_from_slice(&chunk);
+        if self.0.is_empty() {
+            self.1.push(Incident::Lost { seconds: 0.25 });
+            self.1.push(Incident::Interrupted { reason: "gone".into() });
+        }
+        Ok(true)
+    }
+
+    fn take_incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.1)
+    }
+}
+
+#[test]
+fn what_a_device_loses_is_told_and_what_was_said_before_is_settled() {
+    let (_, recognizer) = &small_recognizers()[0];
+    let options = PipelineOptions {
+        endpoints: Some(EndpointOptions::default()),
+        ..PipelineOptions::default()
+    };
+    let speech = clip("harbour-int16-16000-mono.wav");
+    let source = Faulty(vec![Vec::new(), speech], Vec::new());
+    let pipeline = Pipeline::start(recognizer, Box::new(source), &options).unwrap();
+    let events: Vec<Event> = pipeline.events().collect();
+    let place = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted);
+    let lost = place(&|e| matches!(e, Event::Overrun { lost_s } if (*lost_s - 0.25).abs() < 1e-6))
+        .unwrap();
+    let said = place(&|e| matches!(e, Event::Final(f) if !f.text.is_empty())).unwrap();
+    let gone = place(&|e| matches!(e, Event::Error { message, fatal: false } if message == "gone"));
+    assert!(lost < said && said < gone.unwrap(), "{events:?}");
+}
+
+/// Delivers for ever, as fast as it is read, and counts.
+struct Endless(Arc<AtomicU64>);
+
+impl AudioSource for Endless {
+    fn sample_rate_hz(&self) -> u32 {
+        16_000
+    }
+
+    fn next_chunk(&mut self, out: &mut Vec<f32>) -> vivavoce::Result<bool> {
+        out.clear();
+        out.resize(800, 0.0);
+        self.0.fetch_add(800, Ordering::Relaxed);
+        Ok(true)
+    }
+}
+
+#[test]
+fn no_more_than_ten_seconds_are_queued() {
+    let count = Arc::new(AtomicU64::new(0));
+    let capture = Capture::start(Box::new(Endless(Arc::clone(&count))), Pace::Unpaced);
+    let mut before = 0;
+    loop {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = count.load(Ordering::Relaxed);
+        if now > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
+    assert!((64_000..=160_000).contains(&before), "{before} samples");
+    drop(capture);
 }

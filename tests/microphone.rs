@@ -1,4 +1,4 @@
-//! A virtual microphone: what is played into a null sink of PulseAudio is recorded by cpal through the pulse plugin of ALSA.
+//! A virtual microphone: what is played into a null sink of `PulseAudio` is recorded by cpal through the pulse plugin of ALSA.
 //! Skipped, with a line, where these are not installed.
 
 use std::io::{BufRead, BufReader};

@@ -94,21 +94,19 @@ impl MicrophoneSource {
             std::thread::sleep(WAIT.min(self.retry_at.saturating_duration_since(Instant::now())));
             return;
         }
-        match Capture::open(self.device.as_deref()).and_then(|capture| {
+        let opened = Capture::open(self.device.as_deref()).and_then(|capture| {
             let (from, to) = (capture.rate_hz(), self.rate_hz);
             let resampler = if from == to { None } else { Some(Resampler::new(from, to)?) };
             Ok((capture, resampler))
-        }) {
-            Ok((capture, resampler)) => {
-                self.name = capture.name().to_owned();
-                self.capture = Some(capture);
-                self.resampler = resampler;
-                self.last_audio = Instant::now();
-            }
-            Err(_) => {
-                self.back_off = (self.back_off * 2).min(BACK_OFF.1);
-                self.retry_at = Instant::now() + self.back_off;
-            }
+        });
+        if let Ok((capture, resampler)) = opened {
+            capture.name().clone_into(&mut self.name);
+            self.capture = Some(capture);
+            self.resampler = resampler;
+            self.last_audio = Instant::now();
+        } else {
+            self.back_off = (self.back_off * 2).min(BACK_OFF.1);
+            self.retry_at = Instant::now() + self.back_off;
         }
     }
 
