@@ -58,7 +58,7 @@ if [ -n "$python" ]; then
     step "$python" -m pytest -q -p no:cacheprovider training/tests
     step "$python" training/golden.py --check
     if [ -f training/smoke.py ]; then
-        step "$python" training/smoke.py
+        step "$python" training/smoke.py --binary "${CARGO_TARGET_DIR:-target}/debug/vivavoce"
     else
         skip "the smoke run of training: training/smoke.py is absent"
     fi

@@ -55,4 +55,5 @@ pub mod voice;
 
 pub use error::{Error, Result};
 pub use listener::Listener;
-pub use recognizer::{Recognizer, SearchKind, Session, SessionOptions};
+pub use model::Precision;
+pub use recognizer::{Batcher, Recognizer, SearchKind, Session, SessionOptions};

@@ -8,15 +8,19 @@ use crate::config::{ModelConfig, Units};
 use crate::error::{Error, Result};
 use crate::lexicon::Lexicon;
 use crate::lm::NgramLm;
-use crate::model::Model;
-use crate::search::Constraint;
+use crate::model::{Model, Precision};
+use crate::search::{Constraint, TextConstraint};
 use crate::tokens::TokenTable;
 
+mod batcher;
 #[cfg(feature = "embed-model")]
 mod embedded;
 mod session;
+mod workspace;
 
+pub use batcher::{Batcher, StreamId};
 pub use session::Session;
+pub use workspace::StageTimes;
 
 /// Which search finds the words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,11 +70,19 @@ impl Recognizer {
     /// [`Error::Io`] if a file is missing, [`Error::Model`] if one is damaged or does not fit the others, [`Error::Config`] if a
     /// setting is out of range.
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::load_as(dir, Precision::default())
+    }
+
+    /// As [`Recognizer::load`], with the network in `precision`.
+    ///
+    /// # Errors
+    /// As [`Recognizer::load`].
+    pub fn load_as(dir: impl AsRef<Path>, precision: Precision) -> Result<Self> {
         let dir = dir.as_ref();
         if !dir.is_dir() {
             return Err(Error::model(dir, "not a folder with config.json and model.safetensors"));
         }
-        let model = Model::load(dir)?;
+        let model = Model::load_as(dir, precision)?;
         let tokens = read(&dir.join("tokens.txt"))?;
         let optional = |name: &str| {
             let path = dir.join(name);
@@ -85,8 +97,18 @@ impl Recognizer {
     /// # Errors
     /// [`Error::Model`] without the feature.
     pub fn embedded() -> Result<Self> {
+        Self::embedded_as(Precision::default())
+    }
+
+    /// As [`Recognizer::embedded`], with the network in `precision`.
+    ///
+    /// # Errors
+    /// As [`Recognizer::embedded`].
+    pub fn embedded_as(precision: Precision) -> Result<Self> {
         #[cfg(feature = "embed-model")]
-        return embedded::load();
+        return embedded::load(precision);
+        #[cfg(not(feature = "embed-model"))]
+        let _ = precision;
         #[cfg(not(feature = "embed-model"))]
         Err(Error::model(
             "(embedded)",
@@ -137,6 +159,32 @@ impl Recognizer {
     /// What search finds words under.
     pub fn constraint(&self) -> &Constraint {
         &self.constraint
+    }
+
+    /// A stream known to be `text`: its words get the times at which the model hears them. When the stream has ended, fewer words
+    /// than the text has mean that the text does not fit the audio.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the words that the lexicon lacks, or if the model has no lexicon; [`Error::Config`] if it has no
+    /// such latency mode.
+    pub fn aligner(&self, text: &str, latency: Option<&str>) -> Result<Session> {
+        let Constraint::Lexicon(constraint) = &self.constraint else {
+            let reason = format!("{}: the model has no lexicon to align with", self.config().name);
+            return Err(Error::Usage { reason });
+        };
+        let lexicon = constraint.lexicon();
+        let (mut words, mut unknown) = (Vec::new(), Vec::new());
+        for word in text.split_whitespace() {
+            match lexicon.word_id(word) {
+                Some(id) => words.push(id),
+                None => unknown.push(word),
+            }
+        }
+        if !unknown.is_empty() {
+            let reason = format!("not in the lexicon: {}", unknown.join(", "));
+            return Err(Error::Usage { reason });
+        }
+        Session::aligner(self, TextConstraint::new(lexicon.clone(), &words), latency)
     }
 
     /// A new stream. It hears samples at the model's rate ([`Session::sample_rate_hz`]).

@@ -4,7 +4,9 @@
 
 mod allocation;
 mod bad_input;
+mod batcher;
 mod cli;
+mod cli_bench;
 mod cli_evaluate;
 #[cfg(unix)]
 mod cli_listen;

@@ -1,13 +1,14 @@
 //! What the trained model hears in the clips of `audio-samples/`, and in one clip stored in every way.
 
-use vivavoce::Recognizer;
 use vivavoce::audio::{AudioSource, WavSource};
 use vivavoce::metrics::{ErrorCounts, Operation, align, word_errors};
 use vivavoce::pipeline::{Pipeline, PipelineOptions};
 use vivavoce::transcript::Event;
+use vivavoce::{Precision, Recognizer, SessionOptions};
 
 use crate::common::{
-    PLAIN_WAV, clip, clip_path, clip_text, real, resampled, small_recognizers, write_wav,
+    PLAIN_WAV, clip, clip_path, clip_text, real, real_folder, resampled, small_recognizers,
+    write_wav,
 };
 
 /// Text of a WAV file through the whole pipeline.
@@ -146,4 +147,38 @@ fn a_truncated_file_gives_its_words_and_a_warning() {
     );
     assert!(matches!(&events[1], Event::Final(result) if !result.text.is_empty()));
     assert_eq!(events.len(), 2);
+}
+
+#[test]
+fn eight_bits_make_no_more_errors_than_thirty_two() {
+    let Some(folder) = real_folder() else { return };
+    let errors = |precision| {
+        let recognizer = Recognizer::load_as(&folder, precision).unwrap();
+        let mut total = ErrorCounts::default();
+        for name in ["harbour-int16-16000-mono.wav", "story-int16-16000-mono.wav"] {
+            let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+            session.accept_waveform(&clip(name)).unwrap();
+            session.finish().unwrap();
+            total += word_errors(&clip_text(name), &session.result(0).text);
+        }
+        total.errors()
+    };
+    let (full, eight) = (errors(Precision::F32), errors(Precision::Int8));
+    // One word of the two clips is half a per cent.
+    assert!(eight <= full + 1, "{eight} errors in 8 bits, {full} in 32");
+}
+
+#[test]
+fn the_words_of_a_clip_are_found_in_it() {
+    let Some(recognizer) = real() else { return };
+    let name = "harbour-int16-16000-mono.wav";
+    let text = clip_text(name);
+    let mut session = recognizer.aligner(&text, None).unwrap();
+    session.accept_waveform(&clip(name)).unwrap();
+    session.finish().unwrap();
+    let result = session.result(0);
+    assert_eq!(result.text, text);
+    assert!(result.result.windows(2).all(|w| w[0].start <= w[1].start && w[0].end <= w[1].end));
+    // The text fills the clip, so its last word ends in the last second.
+    assert!(result.result.last().unwrap().end > result.time - 1.5, "{:?}", result.result.last());
 }

@@ -34,7 +34,8 @@ class Corpus:
         folder = Path(folder)
         self.utterances = [json.loads(line) for line in open(folder / "utterances.jsonl", encoding="utf-8")]
         self.features = np.memmap(folder / "features.f16", np.float16, "r").reshape(-1, mel)
-        self.noise = np.memmap(folder / "noise.f16", np.float16, "r").reshape(-1, mel)
+        noise = folder / "noise.f16"
+        self.noise = np.memmap(noise, np.float16, "r").reshape(-1, mel) if noise.stat().st_size else np.zeros((0, mel), np.float16)
         targets = np.load(targets or folder / "targets.npz")
         self.token, self.start, self.end = targets["token"], targets["start"], targets["end"]
         stats = json.loads((folder / "stats.json").read_text())
@@ -149,7 +150,7 @@ class Augment:
         x = x + uniform(n, -1, 1, generator)[:, None, None] * self.c["gain"] + curve
         level = x.exp().mean(dim=(1, 2)).log()
         noisy = torch.rand(n, generator=generator) < self.c["noise_share"]
-        if noisy.any():
+        if noisy.any() and len(self.corpus.noise) > longest:
             noise = self.noise(int(noisy.sum()), longest, generator)
             snr = uniform(len(noise), self.c["snr_db"][0], self.c["snr_db"][1], generator) * math.log(10) / 10
             shift = level[noisy] - snr - noise.exp().mean(dim=(1, 2)).clamp(min=1e-12).log()

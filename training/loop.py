@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch import distributed
 from rapidfuzz.distance import Levenshtein
 
 from data import Augment, Corpus, buckets, make_batch
@@ -77,18 +78,29 @@ def greedy_errors(model, corpus, rows, geometry, tail, autocast, bias=0.0, batch
     return {**counts, "percent": round(100 * errors / max(counts["tokens"], 1), 2)}
 
 
+def start_workers():
+    """(rank, number of processes) under torchrun, which each take a share of every step's batches; (0, 1) without."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not distributed.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return int(os.environ.get("RANK", "0")), world
+
+
 class Loop:
     def __init__(self, args, stage):
         self.args = args
         self.recipe = load_config(args.config)
         self.settings = {**self.recipe["training"], **self.recipe["training"].get(stage, {})}
         self.stage = stage
+        self.rank, self.world = start_workers()
         self.run = Path(args.run)
         self.run.mkdir(parents=True, exist_ok=True)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(self.settings["seed"])
         if self.device.type == "cpu":
-            torch.set_num_threads(args.threads or os.cpu_count())
+            torch.set_num_threads(args.threads or max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
         self.bf16 = choose_precision(self.settings.get("precision", "auto"))
         self.corpus = Corpus(args.data, self.recipe["model"]["features"]["num_mel_bins"], args.targets)
         config = self.recipe["model"]
@@ -105,7 +117,7 @@ class Loop:
         self.rng = random.Random(self.settings["seed"])
         self.rows = self.corpus.train(drop_worst=self.settings.get("drop_worst", 0.0))
         self.epoch_s = sum(u["frames"] * self.settings.get("set_weights", {}).get(u["set"], 1.0) for u in self.rows) * 0.01
-        steps_an_epoch = self.epoch_s / self.settings["batch_s"] * 1.05
+        steps_an_epoch = self.epoch_s / (self.settings["batch_s"] * self.world) * 1.05
         self.total_steps = int(self.settings["epochs"] * steps_an_epoch)
         decay, plain = [], []
         for p in self.model.parameters():
@@ -125,6 +137,8 @@ class Loop:
             missing, _ = self.model.load_state_dict(state.get("average", state.get("model")), strict=False)
             print(f"initialised from {args.init}; new: {sorted({m.split('.')[0] for m in missing})}", flush=True)
             self.average.load_state_dict(self.model.state_dict())
+        self.generator.manual_seed(self.settings["seed"] + 1009 * self.rank)
+        torch.manual_seed(self.settings["seed"] + 1009 * self.rank)
         if args.resume and (self.run / "last.pt").exists():
             state = torch.load(self.run / "last.pt", map_location="cpu", weights_only=True)
             self.model.load_state_dict(state["model"])
@@ -132,7 +146,7 @@ class Loop:
             self.optimizer.load_state_dict(state["optimizer"])
             for name in ("step", "epoch", "hours", "wall"):
                 setattr(self, name, state[name])
-            self.generator.manual_seed(self.settings["seed"] + self.step)
+            self.generator.manual_seed(self.settings["seed"] + self.step + 1009 * self.rank)
             self.rng.seed(self.settings["seed"] + self.step)
             print(f"resumed at step {self.step}", flush=True)
 
@@ -147,13 +161,35 @@ class Loop:
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
+    def share_gradients(self):
+        """The mean of the processes' gradients, in one exchange; parameters that a loss leaves out count as zero."""
+        if self.world == 1:
+            return
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+        distributed.all_reduce(flat)
+        for p, g in zip(parameters, flat.div_(self.world).split([p.numel() for p in parameters])):
+            p.grad = g.view_as(p)
+
+    def agreed(self, flag):
+        """Whether any process says so."""
+        if self.world == 1:
+            return bool(flag)
+        votes = torch.tensor([float(bool(flag))], device=self.device)
+        distributed.all_reduce(votes)
+        return bool(votes > 0)
+
     def save(self):
+        if self.rank:
+            return
         state = {"model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
                  "step": self.step, "epoch": self.epoch, "hours": self.hours, "wall": self.wall, "config": self.recipe["model"]}
         torch.save(state, self.run / "partial.pt")
         os.replace(self.run / "partial.pt", self.run / "last.pt")
 
     def log(self, **values):
+        if self.rank:
+            return
         line = {"stage": self.stage, "step": self.step, "epoch": round(self.epoch, 2), "hours": round(self.wall / 3600, 3), **values}
         with open(self.run / "log.jsonl", "a", encoding="utf-8") as f:
             f.write(json.dumps(line) + "\n")
@@ -169,7 +205,10 @@ class Loop:
         for number in (signal.SIGTERM, signal.SIGINT):  # saves first, so that nothing is lost
             signal.signal(number, lambda *_: stopped.append(True))
         while not done:
-            for rows in buckets(self.rows, self.settings["batch_s"], self.rng, self.settings.get("set_weights")):
+            groups = buckets(self.rows, self.settings["batch_s"], self.rng, self.settings.get("set_weights"))
+            if len(groups) < self.world:
+                raise SystemExit(f"an epoch has {len(groups)} batches, fewer than the {self.world} processes: lower batch_s")
+            for rows in groups[self.rank : len(groups) // self.world * self.world : self.world]:
                 batch = make_batch(self.corpus, rows, self.subsampling, self.tail, self.augment, self.generator)
                 batch.features, batch.lengths = batch.features.to(self.device), batch.lengths.to(self.device)
                 for group in self.optimizer.param_groups:
@@ -179,6 +218,7 @@ class Loop:
                     loss, parts = loss_of(batch)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                self.share_gradients()
                 norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings["clip"])
                 if torch.isfinite(norm):
                     self.optimizer.step()
@@ -187,8 +227,8 @@ class Loop:
                     for a, p in zip(self.average.parameters(), self.model.parameters()):
                         a.lerp_(p, 1 - decay)
                 self.step += 1
-                self.epoch += batch.audio_s / self.epoch_s
-                seen += batch.audio_s
+                self.epoch += self.world * batch.audio_s / self.epoch_s
+                seen += self.world * batch.audio_s
                 count += 1
                 self.wall = wall_before + time.time() - began
                 for k, v in {"loss": float(loss.detach()), "norm": float(norm), **parts}.items():
@@ -197,11 +237,11 @@ class Loop:
                     self.log(**{k: v / count for k, v in sums.items()}, lr=self.rate(), speed=seen / (time.time() - since))
                     sums, seen, count, since = {}, 0.0, 0, time.time()
                 over = self.args.minutes and time.time() - began > self.args.minutes * 60
-                done = self.step >= self.total_steps or over or bool(stopped)
+                done = self.step >= self.total_steps or self.agreed(over or stopped)
                 if time.time() - last_save > 240 or done:
                     self.save()
                     last_save = time.time()
-                if evaluate and not stopped and (done or self.step % self.settings["eval_every"] == 0):
+                if evaluate and not stopped and not self.rank and (done or self.step % self.settings["eval_every"] == 0):
                     self.log(**evaluate(self.average))
                     since, seen = time.time(), 0.0
                 if done:

@@ -47,9 +47,11 @@ class Layer(torch.autograd.Function):
         steps, batch, width = x.shape
         dz, dh0, dc0 = kernel().backward(grad_h.to(torch.bfloat16).contiguous(), act, c, w_hh)
         flat = dz.view(steps * batch, -1)
-        previous = torch.cat([h0[None], h[:-1]]).view(steps * batch, -1)
         dx = (flat @ w_ih).view(steps, batch, width)
-        return dx, (flat.t() @ x.view(steps * batch, width)).float(), (flat.t() @ previous).float(), flat.float().sum(dim=0), dh0, dc0
+        turned, dbias = kernel().transpose(flat)  # [4H, T * B]
+        dw_ih = turned @ x.view(steps * batch, width)
+        dw_hh = turned[:, batch:] @ h[:-1].view((steps - 1) * batch, -1) + turned[:, :batch] @ h0
+        return dx, dw_ih.float(), dw_hh.float(), dbias, dh0, dc0
 
 
 class LSTM(nn.LSTM):

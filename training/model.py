@@ -32,8 +32,8 @@ class Geometry:
 class ConvFrontend(nn.Module):
     def __init__(self, channels, stack):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, channels[0], 3, stride=2, padding=(0, 1))
-        self.conv2 = nn.Conv2d(channels[0], channels[1], 3, stride=2, padding=(0, 1))
+        self.conv1 = nn.Conv2d(1, channels[0], 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(channels[0], channels[1], 3, stride=2, padding=1)
         self.stack = stack
         self.factor = 4 * stack
 
@@ -41,12 +41,26 @@ class ConvFrontend(nn.Module):
         return self.conv2.out_channels * (mel // 4) * self.stack
 
     def forward(self, x):  # [B, T, mel]
-        x = x.unsqueeze(1)
-        x = F.relu(self.conv1(F.pad(x, (0, 0, 1, 0))))  # [B, C1, T/2, mel/2]
-        x = F.relu(self.conv2(F.pad(x, (0, 0, 1, 0))))  # [B, C2, T/4, mel/4]
+        """Output t of each convolution sees the inputs 2t - 1 to 2t + 1; the one past the end that padding adds to an odd length is cut."""
+        x = F.relu(self.conv1(x.unsqueeze(1))[:, :, : x.shape[1] // 2])  # [B, C1, T/2, mel/2]
+        x = F.relu(self.conv2(x)[:, :, : x.shape[2] // 2])  # [B, C2, T/4, mel/4]
         x = x.transpose(1, 2).flatten(2)  # [B, T/4, C2*mel/4]
         n = x.shape[1] // self.stack
         return x[:, : n * self.stack].reshape(x.shape[0], n, -1)  # [B, U, stack*C2*mel/4]
+
+
+class SharedDropout(nn.Module):
+    """Dropout whose mask is the same at every step of a sequence (Gal and Ghahramani 2016), along `time`."""
+
+    def __init__(self, share, time):
+        super().__init__()
+        self.share, self.time = share, time
+
+    def forward(self, x):
+        if not self.training or self.share == 0:
+            return x
+        shape = [1 if i == self.time else n for i, n in enumerate(x.shape)]
+        return x * torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(1 - self.share).div_(1 - self.share)
 
 
 class LinearFrontend(nn.Module):
@@ -76,7 +90,7 @@ class Encoder(nn.Module):
         self.input = nn.Linear(width, config["dim"])
         self.layers = nn.ModuleList(EncoderLayer(config["dim"]) for _ in range(config["num_layers"]))
         self.norm = nn.LayerNorm(config["dim"])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SharedDropout(dropout, 0)
 
     def forward(self, x):  # [B, T, mel] normalised
         x = self.input(self.frontend(x)).transpose(0, 1).contiguous()  # [U, B, D]
@@ -136,7 +150,7 @@ class Transducer(nn.Module):
         self.attention = Attention(attention, s, encoder_dim)
         self.emit_rnn = nn.ModuleList(LSTM(a + s if i == 0 else p, p, batch_first=True) for i in range(config["emit_layers"]))
         self.output = nn.Linear(p, num_tokens)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SharedDropout(dropout, 1)
         self.context_dim = a
 
     def start(self, batch, device=None):

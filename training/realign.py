@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import distributed
 
 from data import Corpus, buckets, make_batch
-from loop import choose_precision
+from loop import choose_precision, start_workers
 from model import END_OF_BLOCK, Geometry, NeuralTransducer, alignment
 from progress import progress
 
@@ -199,6 +200,7 @@ def main():
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
+    rank, world = start_workers()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bf16 = choose_precision(args.precision)
     checkpoint = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
@@ -220,6 +222,8 @@ def main():
     began, audio, counts = time.time(), 0.0, {"utterances": 0, "failed": 0, "tokens": 0, "earlier": 0, "later": 0}
     after, shift = 0.0, 0.0
     batches = buckets(rows, args.batch_s, random.Random(1), frame_s=shift_s)
+    batches = batches[rank::world]
+    changed = []  # (first target, times) of each utterance, for the other processes' shares
     for group in progress(batches, total=len(batches), label="realign"):
         batch = make_batch(corpus, group, model.subsampling, tail)
         given, spans = [], []
@@ -240,13 +244,23 @@ def main():
             old_blocks = [b for t, b in zip(*old) if t != END_OF_BLOCK]
             new = moved(ends + args.token_delay_s, alignment_.blocks, frame_s, geometry) - args.token_delay_s
             span = slice(u["token"], u["token"] + u["tokens"])
-            end[span] = new
-            start[span] = np.minimum(start[span], end[span])
+            changed.append((span, new))
             counts["tokens"] += len(tokens)
             counts["earlier"] += sum(n < o for n, o in zip(alignment_.blocks, old_blocks))
             counts["later"] += sum(n > o for n, o in zip(alignment_.blocks, old_blocks))
             shift += float((new - ends).sum())
             after += alignment_.log_prob
+    if world > 1:
+        shares = [None] * world
+        distributed.all_gather_object(shares, (changed, counts, shift, after, audio))
+        if rank:
+            return
+        changed = [c for share in shares for c in share[0]]
+        counts = {k: sum(share[1][k] for share in shares) for k in counts}
+        shift, after, audio = (sum(share[i] for share in shares) for i in (2, 3, 4))
+    for span, new in changed:
+        end[span] = new
+        start[span] = np.minimum(start[span], end[span])
     args.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez(args.out, token=corpus.token, start=start, end=end)
     seconds = time.time() - began

@@ -37,6 +37,13 @@ impl KeyValues {
         self.first = frame;
     }
 
+    /// Appends keys and values `[count, dim]`.
+    fn append(&mut self, count: usize, keys: &[f32], values: &[f32]) {
+        self.keys.extend_from_slice(keys);
+        self.values.extend_from_slice(values);
+        self.end += count;
+    }
+
     /// Back to the start of a stream.
     pub fn reset(&mut self) {
         self.first = 0;
@@ -59,6 +66,26 @@ pub struct Attention {
     value: Linear,
     score: Score,
     num_heads: usize,
+}
+
+/// What a run of rows sees: one block of one stream.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockView<'a> {
+    /// Number of rows.
+    pub rows: usize,
+    /// Frames of the stream.
+    pub memory: &'a KeyValues,
+    /// Geometry of its blocks.
+    pub window: Window,
+    /// The block.
+    pub block: usize,
+}
+
+/// Keys and values of frames of several streams on their way into [`KeyValues`].
+#[derive(Debug, Clone, Default)]
+pub struct Projected {
+    keys: Vec<f32>,
+    values: Vec<f32>,
 }
 
 /// Buffers of one caller, kept between steps.
@@ -97,59 +124,101 @@ impl Attention {
     /// # Panics
     /// If `frames` is not a whole number of frames.
     pub fn project_into(&self, frames: &[f32], memory: &mut KeyValues) {
+        let mut projected = Projected::default();
+        self.project_rows_into(frames, &mut projected);
+        let count = frames.len() / self.key.inputs();
+        self.append(&projected, 0, count, memory);
+    }
+
+    /// Computes keys and values of encoder frames `[n, encoder dim]` of any streams.
+    ///
+    /// # Panics
+    /// If `frames` is not a whole number of frames.
+    pub fn project_rows_into(&self, frames: &[f32], projected: &mut Projected) {
         let inputs = self.key.inputs();
         assert!(frames.len().is_multiple_of(inputs), "frames of {inputs} values are needed");
         let count = frames.len() / inputs;
-        for (layer, rows) in [(&self.key, &mut memory.keys), (&self.value, &mut memory.values)] {
-            let start = rows.len();
-            rows.resize(start + count * layer.outputs(), 0.0);
-            layer.forward_into(count, frames, &mut rows[start..]);
+        for (layer, rows) in
+            [(&self.key, &mut projected.keys), (&self.value, &mut projected.values)]
+        {
+            rows.resize(count * layer.outputs(), 0.0);
+            layer.forward_into(count, frames, rows);
         }
-        memory.end += count;
     }
 
-    /// Contexts `[batch, dim]` of `block` for the states `s`.
+    /// Appends `count` frames from row `first` on to the memory of their stream.
     ///
     /// # Panics
-    /// If the block sees no frame, or one that was discarded, or a slice is too short.
-    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
-    pub fn attend_into(
+    /// If there are fewer rows.
+    pub fn append(
+        &self,
+        projected: &Projected,
+        first: usize,
+        count: usize,
+        memory: &mut KeyValues,
+    ) {
+        let rows = first * self.dim()..(first + count) * self.dim();
+        memory.append(count, &projected.keys[rows.clone()], &projected.values[rows]);
+    }
+
+    /// Contexts `[batch, dim]` for the states `s`, whose rows see what `views` says, one run of rows after the other.
+    ///
+    /// # Panics
+    /// If a block sees no frame, or one that was discarded, or a slice is too short.
+    pub fn attend_into<'m>(
         &self,
         batch: usize,
         s: Rows<'_>,
-        memory: &KeyValues,
-        window: Window,
-        block: usize,
+        views: impl Iterator<Item = BlockView<'m>>,
         scratch: &mut AttentionScratch,
         contexts: &mut [f32],
     ) {
         let dim = self.dim();
-        let head_dim = dim / self.num_heads;
-        let visible = window.visible(block, memory.num_frames());
-        assert!(!visible.is_empty(), "block {block} sees no frame");
-        assert!(visible.start >= memory.first, "frame {} was discarded", visible.start);
-        let rows = (visible.start - memory.first) * dim..(visible.end - memory.first) * dim;
-        let (keys, values) = (&memory.keys[rows.clone()], &memory.values[rows]);
-
-        scratch.queries.resize(batch * dim, 0.0);
-        scratch.energies.resize(visible.len(), 0.0);
-        self.query.forward_rows_into(batch, s, &mut scratch.queries);
-        for (query, context) in
-            scratch.queries.chunks_exact(dim).zip(contexts.chunks_exact_mut(dim)).take(batch)
-        {
-            for head in 0..self.num_heads {
-                let slice = head * head_dim..(head + 1) * head_dim;
-                for ((frame, key), energy) in
-                    visible.clone().zip(keys.chunks_exact(dim)).zip(scratch.energies.iter_mut())
-                {
-                    let offset = window.offset(block, frame);
-                    *energy =
-                        self.score.energy(head, offset, &query[slice.clone()], &key[slice.clone()]);
-                }
-                kernels().softmax(&mut scratch.energies);
-                let values = values.chunks_exact(dim).map(|row| &row[slice.clone()]);
-                mix::soft(&scratch.energies, values, &mut context[slice.clone()]);
+        let AttentionScratch { queries, energies } = scratch;
+        queries.resize(batch * dim, 0.0);
+        self.query.forward_rows_into(batch, s, queries);
+        let mut rows = queries.chunks_exact(dim).zip(contexts.chunks_exact_mut(dim)).take(batch);
+        for BlockView { rows: count, memory, window, block } in views {
+            let visible = window.visible(block, memory.num_frames());
+            assert!(!visible.is_empty(), "block {block} sees no frame");
+            assert!(visible.start >= memory.first, "frame {} was discarded", visible.start);
+            let seen = (visible.start - memory.first) * dim..(visible.end - memory.first) * dim;
+            let (keys, values) = (&memory.keys[seen.clone()], &memory.values[seen]);
+            energies.resize(visible.len(), 0.0);
+            for (query, context) in rows.by_ref().take(count) {
+                self.mix_into(query, keys, values, window, block, visible.start, energies, context);
             }
+        }
+        assert!(rows.next().is_none(), "a view for every row");
+    }
+
+    /// The context of one query over the frames from `first` on.
+    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+    fn mix_into(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        window: Window,
+        block: usize,
+        first: usize,
+        energies: &mut [f32],
+        context: &mut [f32],
+    ) {
+        let dim = self.dim();
+        let head_dim = dim / self.num_heads;
+        for head in 0..self.num_heads {
+            let slice = head * head_dim..(head + 1) * head_dim;
+            for ((frame, key), energy) in
+                (first..).zip(keys.chunks_exact(dim)).zip(energies.iter_mut())
+            {
+                let offset = window.offset(block, frame);
+                *energy =
+                    self.score.energy(head, offset, &query[slice.clone()], &key[slice.clone()]);
+            }
+            kernels().softmax(energies);
+            let values = values.chunks_exact(dim).map(|row| &row[slice.clone()]);
+            mix::soft(energies, values, &mut context[slice.clone()]);
         }
     }
 }
@@ -181,7 +250,8 @@ mod tests {
         let mut context = [0.0; 2];
         let s = Rows { data: &[2.0, 0.0], stride: 2 };
         let mut scratch = AttentionScratch::default();
-        attention.attend_into(1, s, &memory, window, 2, &mut scratch, &mut context);
+        let view = BlockView { rows: 1, memory: &memory, window, block: 2 };
+        attention.attend_into(1, s, std::iter::once(view), &mut scratch, &mut context);
         assert!((context[0] - 0.80443).abs() < 1e-5 && (context[1] - 0.19557).abs() < 1e-5);
     }
 
@@ -195,7 +265,8 @@ mod tests {
         let mut context = [0.0; 2];
         let s = Rows { data: &[0.0, 0.0], stride: 2 };
         let mut scratch = AttentionScratch::default();
-        attention.attend_into(1, s, &memory, window, 0, &mut scratch, &mut context);
+        let view = BlockView { rows: 1, memory: &memory, window, block: 0 };
+        attention.attend_into(1, s, std::iter::once(view), &mut scratch, &mut context);
         assert!(context.iter().all(|c| (c - 0.5).abs() < 1e-6));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vivavoce::{SearchKind, SessionOptions};
+use vivavoce::{Precision, SearchKind, SessionOptions};
 
 /// Streaming speech recognition: text while you are still speaking
 #[derive(Debug, Parser)]
@@ -23,6 +23,10 @@ pub enum Command {
     Devices(DevicesArguments),
     /// Measure error rates on speech with known text
     Evaluate(EvaluateArguments),
+    /// Measure speed, latency and memory
+    Bench(BenchArguments),
+    /// Find the words of a known text in its audio
+    Align(AlignArguments),
     /// Show what a model consists of
     Inspect(InspectArguments),
 }
@@ -32,6 +36,27 @@ pub struct ModelArguments {
     /// Model folder [default: the model inside the program]
     #[arg(long, env = "VIVAVOCE_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// What the network computes in [default: int8 where the model holds it]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub precision: Option<PrecisionArgument>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PrecisionArgument {
+    /// 32-bit floating point
+    F32,
+    /// 8-bit integers
+    Int8,
+}
+
+impl ModelArguments {
+    pub fn precision(&self) -> Precision {
+        match self.precision {
+            None => Precision::Stored,
+            Some(PrecisionArgument::F32) => Precision::F32,
+            Some(PrecisionArgument::Int8) => Precision::Int8,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -201,15 +226,8 @@ pub struct EvaluateArguments {
     pub model: ModelArguments,
     #[command(flatten)]
     pub search: SearchArguments,
-    /// Part of the manifest
-    #[arg(long, default_value = "dev")]
-    pub split: String,
-    /// Only these sets (may be repeated)
-    #[arg(long, value_name = "NAME")]
-    pub set: Vec<String>,
-    /// Only the first N utterances of each set
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
     /// Also the phone error rate of greedy search against the lexicon's pronunciations
     #[arg(long)]
     pub phones: bool,
@@ -222,4 +240,93 @@ pub struct EvaluateArguments {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AlignArguments {
+    /// Audio files, each with its text in FILE.txt, or a folder as for evaluate
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// The text of the only file
+    #[arg(long, value_name = "WORDS")]
+    pub text: Option<String>,
+    /// Latency mode to listen in [default: the model's]
+    #[arg(long, value_name = "MODE")]
+    pub latency: Option<String>,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+    /// Print JSON, one object a file, instead of CTM lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SelectionArguments {
+    /// Part of the manifest
+    #[arg(long, default_value = "dev")]
+    pub split: String,
+    /// Only these sets (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub set: Vec<String>,
+    /// Only the first N utterances of each set
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SweepArgument {
+    /// Every latency mode
+    Latency,
+    /// Beams of 1 to 32
+    Beam,
+    /// Streams from 1 to 256
+    Streams,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// Audio files or folders as for evaluate
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+    /// Streams at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub streams: usize,
+    /// As fast as can be instead of as fast as it was spoken
+    #[arg(long)]
+    pub unpaced: bool,
+    /// Seconds of audio a stream [default: 20 paced, all of the audio unpaced]
+    #[arg(long, value_name = "S")]
+    pub seconds: Option<f64>,
+    /// Times to measure; the median counts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub runs: usize,
+    /// Milliseconds of audio in a chunk
+    #[arg(long, value_name = "MS", default_value_t = 20)]
+    pub chunk_ms: usize,
+    /// Vary these and measure each (comma-separated)
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    pub sweep: Vec<SweepArgument>,
+    /// Times of the spoken words as CTM, such as align prints [default: align what has a text]
+    #[arg(long, value_name = "FILE")]
+    pub times: Option<PathBuf>,
+    /// Compare with what --json printed before
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
+    /// Draw latency and throughput to an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Print all results as one JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// Print each result as a line of JSON
+    #[arg(long, conflicts_with = "json")]
+    pub jsonl: bool,
 }

@@ -1,7 +1,5 @@
 //! `vivavoce evaluate`: error rates on speech with known text.
 
-mod corpus;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Instant;
@@ -17,7 +15,7 @@ use vivavoce::tokens::TokenId;
 use vivavoce::{Recognizer, SearchKind, SessionOptions};
 
 use super::args::EvaluateArguments;
-use corpus::Utterance;
+use super::corpus::{self, Utterance};
 
 /// Figures of a set of utterances.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -70,7 +68,7 @@ struct Hypothesis {
 pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let recognizer = super::recognizer(&arguments.model)?;
     super::check(&recognizer, &arguments.search)?;
-    let utterances = corpus::list(arguments)?;
+    let utterances = corpus::list(&arguments.folder, &arguments.selection)?;
     anyhow::ensure!(
         !utterances.is_empty(),
         "{}: no utterance with text; expected FILE.wav with FILE.txt beside it, or manifest.tsv with tar shards",

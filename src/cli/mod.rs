@@ -1,6 +1,9 @@
 //! Command line. Results go to stdout, everything else to stderr. Exit code 0: all done; 1: something failed; 2: wrong usage.
 
+mod align;
 mod args;
+mod bench;
+mod corpus;
 mod devices;
 mod evaluate;
 mod input;
@@ -29,6 +32,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::Listen(a) => listen::run(a),
         Command::Devices(a) => devices::run(a).map(|()| true),
         Command::Evaluate(a) => evaluate::run(a),
+        Command::Bench(a) => bench::run(a),
+        Command::Align(a) => align::run(a),
         Command::Inspect(a) => inspect::run(a).map(|()| true),
     }
 }
@@ -56,9 +61,9 @@ fn check(recognizer: &Recognizer, search: &SearchArguments) -> anyhow::Result<()
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {
     match &model.model {
-        Some(dir) => {
-            Recognizer::load(dir).context("give --model DIR a folder like models/en-small")
-        }
-        None => Recognizer::embedded().context("no model: give --model DIR or set VIVAVOCE_MODEL"),
+        Some(dir) => Recognizer::load_as(dir, model.precision())
+            .context("give --model DIR a folder like models/en-small"),
+        None => Recognizer::embedded_as(model.precision())
+            .context("no model: give --model DIR or set VIVAVOCE_MODEL"),
     }
 }

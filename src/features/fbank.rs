@@ -98,6 +98,14 @@ impl FeatureExtractor {
         self.num_bins
     }
 
+    /// Bytes held, the shared transform apart.
+    pub fn num_bytes(&self) -> usize {
+        let floats = [&self.window, &self.pending, &self.time, &self.power];
+        let floats = floats.iter().map(|v| v.capacity()).sum::<usize>();
+        let pairs = self.spectrum.capacity() + self.scratch.capacity();
+        floats * size_of::<f32>() + pairs * size_of::<Complex32>() + self.mel.num_bytes()
+    }
+
     /// Samples that must have arrived before the first frame exists.
     pub fn delay_samples(&self) -> usize {
         self.length

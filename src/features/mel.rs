@@ -45,6 +45,12 @@ impl MelBank {
         self.filters.len()
     }
 
+    /// Bytes held.
+    pub fn num_bytes(&self) -> usize {
+        let values = |f: &Filter| f.weights.capacity() * size_of::<f32>() + size_of::<Filter>();
+        self.filters.iter().map(values).sum()
+    }
+
     /// Energies `[num_bins]` of a power spectrum `[fft_size / 2 + 1]`.
     ///
     /// # Panics

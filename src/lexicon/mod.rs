@@ -2,6 +2,8 @@
 
 mod tree;
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result};
 use crate::tokens::{TokenId, TokenTable};
 use tree::TreeBuilder;
@@ -216,6 +218,28 @@ impl Lexicon {
     /// The pronunciations.
     pub fn tree(&self) -> &PrefixTree {
         &self.tree
+    }
+
+    /// For every one of `words` a tree of its pronunciations alone.
+    pub fn trees_of(&self, words: &[WordId]) -> Vec<PrefixTree> {
+        let mut rows: HashMap<WordId, Vec<(Vec<TokenId>, Pronounced)>> =
+            words.iter().map(|word| (*word, Vec::new())).collect();
+        self.tree.for_each(|path, word| {
+            if let Some(rows) = rows.get_mut(&word.word) {
+                rows.push((path.to_vec(), word));
+            }
+        });
+        let tree = |word: &WordId| {
+            let mut builder = TreeBuilder::new(rows[word].len());
+            let mut previous: &[TokenId] = &[];
+            for (path, word) in &rows[word] {
+                let shared = path.iter().zip(previous).take_while(|(a, b)| a == b).count();
+                builder.push(shared, path[shared..].iter().copied(), *word);
+                previous = path;
+            }
+            builder.finish()
+        };
+        words.iter().map(tree).collect()
     }
 
     /// Ties a language model to the words it was made with ([`fingerprint`]); words added later do not change it.

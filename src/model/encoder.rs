@@ -5,8 +5,8 @@ use crate::config::{FrontendConfig, ModelConfig};
 use crate::error::Result;
 use crate::nn::{Conv2d, ConvState, LayerNorm, Linear, Lstm, Rows};
 
-/// Feature frames taken at once; bounds the buffers whatever the caller passes.
-const FEED_FRAMES: usize = 256;
+/// Feature frames that pass the front end at once; bounds what it keeps.
+const FEED_FRAMES: usize = 8;
 
 #[derive(Debug)]
 struct Layer {
@@ -25,27 +25,72 @@ pub(super) struct Encoder {
     dim: usize,
 }
 
-/// What one stream keeps between calls to the encoder, buffers included.
+/// What one stream keeps between calls to the encoder.
 #[derive(Debug, Clone)]
 pub struct EncoderState {
     convs: Option<[ConvState; 2]>,
-    between: Vec<f32>,
     /// Front-end frames not yet joined into an encoder frame.
     stack: Vec<f32>,
     /// `[layers, 2, dim]`: `h` and `c` of every layer.
     recurrent: Vec<f32>,
-    x: Vec<f32>,
-    normed: Vec<f32>,
-    gates: Vec<f32>,
 }
 
 impl EncoderState {
-    /// Bytes held, buffers included.
+    /// Bytes held.
     pub fn num_bytes(&self) -> usize {
-        let vectors =
-            [&self.between, &self.stack, &self.recurrent, &self.x, &self.normed, &self.gates];
         let convs = self.convs.iter().flatten().map(ConvState::num_bytes).sum::<usize>();
-        convs + vectors.iter().map(|v| v.capacity() * size_of::<f32>()).sum::<usize>()
+        convs + (self.stack.capacity() + self.recurrent.capacity()) * size_of::<f32>()
+    }
+}
+
+/// Frames of several streams on their way through the encoder. Nothing in it outlives a run, so one serves any number of streams.
+#[derive(Debug, Default)]
+pub struct EncoderBatch {
+    patches: Vec<f32>,
+    between: Vec<f32>,
+    /// Inputs of the first layer, stream by stream.
+    joined: Vec<f32>,
+    /// (encoder frames, row of the first) of every stream.
+    spans: Vec<(usize, usize)>,
+    /// Streams by falling number of frames.
+    order: Vec<usize>,
+    /// Results `[rows, dim]`, stream by stream.
+    rows: Vec<f32>,
+    /// As `rows`, step by step in the order of `order`.
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    gates: Vec<f32>,
+    /// `[streams, layers, 2, dim]`.
+    recurrent: Vec<f32>,
+    /// `[streams, dim]` each, in the order of `order`.
+    h: Vec<f32>,
+    c: Vec<f32>,
+}
+
+impl EncoderBatch {
+    /// Number of streams.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is no stream.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Encoder frames of all streams.
+    pub fn num_rows(&self) -> usize {
+        self.spans.iter().map(|(steps, _)| steps).sum()
+    }
+
+    /// Results `[num_rows, dim]`, those of the stream added first first.
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
+    /// Number of encoder frames of the stream added `i`th, and the row of its first.
+    pub fn span(&self, i: usize) -> (usize, usize) {
+        self.spans[i]
     }
 }
 
@@ -66,10 +111,10 @@ impl Encoder {
                 };
                 let convs = [conv("conv1", c1, 1, bins)?, conv("conv2", c2, c1, bins / 2)?];
                 let joined = stack * c2 * (bins / 4);
-                let weight = weights.tensor("encoder.input.weight", &[dim, joined])?;
+                let weight = weights.matrix("encoder.input.weight", dim, joined)?;
                 let bias = weights.tensor("encoder.input.bias", &[dim])?;
-                let weight = channels_last(&weight, c2, bins / 4);
-                (Some(convs), bins, Linear::new(&weight, bias, joined))
+                let weight = weight.columns(joined, &channels_last(stack, c2, bins / 4));
+                (Some(convs), bins, Linear::from_packed(weight.pack(joined), bias))
             }
             FrontendConfig::Linear { input_dim } => {
                 (None, input_dim, weights.linear("encoder.input", dim, input_dim)?)
@@ -108,12 +153,8 @@ impl Encoder {
     pub fn initial_state(&self) -> EncoderState {
         EncoderState {
             convs: self.convs.as_ref().map(|c| [c[0].initial_state(), c[1].initial_state()]),
-            between: Vec::new(),
             stack: Vec::new(),
             recurrent: vec![0.0; self.layers.len() * 2 * self.dim],
-            x: Vec::new(),
-            normed: Vec::new(),
-            gates: Vec::new(),
         }
     }
 
@@ -125,61 +166,112 @@ impl Encoder {
         state.recurrent.fill(0.0);
     }
 
-    /// See [`Model::encode_into`](super::Model::encode_into).
-    pub fn encode_into(
-        &self,
-        state: &mut EncoderState,
-        frames: &[f32],
-        out: &mut Vec<f32>,
-    ) -> usize {
-        let inputs = self.inputs;
-        assert!(frames.len().is_multiple_of(inputs), "frames of {inputs} values are needed");
+    /// Adds a stream with its next feature frames.
+    pub fn push(&self, batch: &mut EncoderBatch, state: &mut EncoderState, frames: &[f32]) {
+        assert!(frames.len().is_multiple_of(self.inputs), "frames of {} values", self.inputs);
         assert_eq!(state.recurrent.len(), self.layers.len() * 2 * self.dim, "foreign state");
-        let before = out.len();
+        let width = self.input.inputs();
+        let first = batch.joined.len() / width;
         for part in frames.chunks(FEED_FRAMES * self.inputs) {
             if let (Some([c1, c2]), Some([s1, s2])) = (&self.convs, &mut state.convs) {
-                state.between.clear();
-                c1.forward_into(s1, part, &mut state.between);
-                c2.forward_into(s2, &state.between, &mut state.stack);
+                batch.between.clear();
+                c1.forward_into(s1, part, &mut batch.patches, &mut batch.between);
+                c2.forward_into(s2, &batch.between, &mut batch.patches, &mut state.stack);
             } else {
                 state.stack.extend_from_slice(part);
             }
-            self.run_layers(state, out);
+            let whole = state.stack.len() / width * width;
+            batch.joined.extend(state.stack.drain(..whole));
         }
-        (out.len() - before) / self.dim
+        batch.spans.push((batch.joined.len() / width - first, first));
+        batch.recurrent.extend_from_slice(&state.recurrent);
     }
 
-    fn run_layers(&self, state: &mut EncoderState, out: &mut Vec<f32>) {
-        let steps = state.stack.len() / self.input.inputs();
-        if steps == 0 {
-            return;
+    /// Runs the layers over all streams that were added. A stream's results do not depend on the others.
+    pub fn run(&self, batch: &mut EncoderBatch) {
+        let (dim, rows) = (self.dim, batch.joined.len() / self.input.inputs());
+        let EncoderBatch { spans, order, joined, x, normed, gates, h, c, .. } = batch;
+        order.clear();
+        order.extend(0..spans.len());
+        order.sort_unstable_by_key(|i| (usize::MAX - spans[*i].0, *i));
+        batch.rows.resize(rows * dim, 0.0);
+        x.resize(rows * dim, 0.0);
+        normed.resize(rows * dim, 0.0);
+        gates.resize(rows * 4 * dim, 0.0);
+        self.input.forward_into(rows, joined, &mut batch.rows);
+        for (row, from) in by_step(spans, order).enumerate() {
+            x[row * dim..][..dim].copy_from_slice(&batch.rows[from * dim..][..dim]);
         }
-        let dim = self.dim;
-        state.x.resize(steps * dim, 0.0);
-        state.normed.resize(steps * dim, 0.0);
-        state.gates.resize(steps * 4 * dim, 0.0);
-        self.input.forward_into(steps, &state.stack, &mut state.x);
-        state.stack.drain(..steps * self.input.inputs());
-        for (layer, recurrent) in self.layers.iter().zip(state.recurrent.chunks_exact_mut(2 * dim))
-        {
-            layer.norm.forward_into(&state.x, &mut state.normed);
-            let rows = Rows { data: &state.normed, stride: dim };
-            layer.lstm.project_into(steps, rows, &mut state.gates);
-            layer.lstm.run_residual(steps, &mut state.gates, recurrent, &mut state.x);
+        let layers = self.layers.len();
+        h.resize(spans.len() * dim, 0.0);
+        c.resize(spans.len() * dim, 0.0);
+        for (l, layer) in self.layers.iter().enumerate() {
+            let place = |i: usize| (i * layers + l) * 2 * dim;
+            for ((i, h), c) in
+                order.iter().zip(h.chunks_exact_mut(dim)).zip(c.chunks_exact_mut(dim))
+            {
+                h.copy_from_slice(&batch.recurrent[place(*i)..][..dim]);
+                c.copy_from_slice(&batch.recurrent[place(*i) + dim..][..dim]);
+            }
+            layer.norm.forward_into(x, normed);
+            layer.lstm.project_into(rows, Rows { data: normed, stride: dim }, gates);
+            let mut row = 0;
+            for n in (0..).map(|step| active(spans, order, step)).take_while(|n| *n > 0) {
+                let (gates, x) = (&mut gates[row * 4 * dim..], &mut x[row * dim..]);
+                layer.lstm.step_residual(n, gates, h, c, x);
+                row += n;
+            }
+            for ((i, h), c) in order.iter().zip(h.chunks_exact(dim)).zip(c.chunks_exact(dim)) {
+                batch.recurrent[place(*i)..][..dim].copy_from_slice(h);
+                batch.recurrent[place(*i) + dim..][..dim].copy_from_slice(c);
+            }
         }
-        let first = out.len();
-        out.resize(first + steps * dim, 0.0);
-        self.norm.forward_into(&state.x, &mut out[first..]);
+        self.norm.forward_into(x, normed);
+        for (row, to) in by_step(spans, order).enumerate() {
+            batch.rows[to * dim..][..dim].copy_from_slice(&normed[row * dim..][..dim]);
+        }
     }
 }
 
-/// Reorders the columns of the input projection from `[stack, channels, bins]`, which the weights
-/// are stored for, to `[stack, bins, channels]`, which the convolution here puts out.
-fn channels_last(weight: &[f32], channels: usize, bins: usize) -> Vec<f32> {
-    let frames = weight.chunks_exact(channels * bins);
-    frames
-        .flat_map(|frame| {
-            (0..bins).flat_map(move |m| (0..channels).map(move |c| frame[c * bins + m]))
-        })
-        .collect()
+impl EncoderBatch {
+    /// Gives the stream added `i`th its new state once the batch has run. Its frames are the rows [`span`](Self::span) of
+    /// [`rows`](Self::rows).
+    ///
+    /// # Panics
+    /// If fewer were added or `state` comes from another model.
+    pub fn pull(&self, i: usize, state: &mut EncoderState) {
+        let size = state.recurrent.len();
+        state.recurrent.copy_from_slice(&self.recurrent[i * size..][..size]);
+    }
+
+    /// Forgets all streams.
+    pub fn clear(&mut self) {
+        self.joined.clear();
+        self.spans.clear();
+        self.recurrent.clear();
+        self.rows.clear();
+    }
+}
+
+/// Streams that have a frame at `step`.
+fn active(spans: &[(usize, usize)], order: &[usize], step: usize) -> usize {
+    order.partition_point(|i| spans[*i].0 > step)
+}
+
+/// Rows stream by stream, in the order step by step.
+fn by_step(spans: &[(usize, usize)], order: &[usize]) -> impl Iterator<Item = usize> {
+    let steps = order.first().map_or(0, |i| spans[*i].0);
+    (0..steps).flat_map(move |step| {
+        order[..active(spans, order, step)].iter().map(move |i| spans[*i].1 + step)
+    })
+}
+
+/// Where the columns of the input projection, which the weights store as `[stack, channels, bins]`, stand in the order
+/// `[stack, bins, channels]`, which the convolution here puts out.
+fn channels_last(stack: usize, channels: usize, bins: usize) -> Vec<usize> {
+    let place = |i: usize| {
+        let (frame, m, c) = (i / (channels * bins), i / channels % bins, i % channels);
+        (frame * channels + c) * bins + m
+    };
+    (0..stack * channels * bins).map(place).collect()
 }

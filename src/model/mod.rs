@@ -4,16 +4,18 @@ mod encoder;
 mod transducer;
 mod weights;
 
-pub use encoder::EncoderState;
+pub use encoder::{EncoderBatch, EncoderState};
 pub use transducer::{BlockScorer, StepScratch};
 
 use std::path::Path;
 
-use crate::attention::{KeyValues, Window};
+use crate::attention::{Attention, BlockView, KeyValues, Window};
 use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
+use crate::tokens::TokenId;
 use encoder::Encoder;
 use transducer::Transducer;
+pub use weights::Precision;
 use weights::Weights;
 
 /// Sizes of a model, for people to read.
@@ -49,12 +51,20 @@ impl Model {
     /// [`Error::Io`] if a file cannot be read, [`Error::Model`] if it is damaged or does not fit
     /// the configuration, [`Error::Config`] if a setting is out of range.
     pub fn load(dir: &Path) -> Result<Self> {
+        Self::load_as(dir, Precision::default())
+    }
+
+    /// As [`load`](Self::load), in `precision`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_as(dir: &Path, precision: Precision) -> Result<Self> {
         let config_path = dir.join("config.json");
         let config = std::fs::read(&config_path).map_err(|e| Error::io(&config_path, e))?;
         let weights_path = dir.join("model.safetensors");
         let file = std::fs::File::open(&weights_path).map_err(|e| Error::io(&weights_path, e))?;
         let map = weights::map(&file).map_err(|e| Error::io(&weights_path, e))?;
-        Self::from_parts(&config_path, &config, &weights_path, &map)
+        Self::from_parts(&config_path, &config, &weights_path, &map, precision)
     }
 
     /// As [`load`](Self::load), from the contents of the two files.
@@ -62,9 +72,17 @@ impl Model {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(config_json: &[u8], weights: &[u8]) -> Result<Self> {
+        Self::from_bytes_as(config_json, weights, Precision::default())
+    }
+
+    /// As [`from_bytes`](Self::from_bytes), in `precision`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes_as(config_json: &[u8], weights: &[u8], precision: Precision) -> Result<Self> {
         let config_path = Path::new("config.json (in memory)");
         let weights_path = Path::new("model.safetensors (in memory)");
-        Self::from_parts(config_path, config_json, weights_path, weights)
+        Self::from_parts(config_path, config_json, weights_path, weights, precision)
     }
 
     fn from_parts(
@@ -72,11 +90,12 @@ impl Model {
         config: &[u8],
         weights_path: &Path,
         weights: &[u8],
+        precision: Precision,
     ) -> Result<Self> {
         let config: ModelConfig = serde_json::from_slice(config)
             .map_err(|e| Error::model(config_path, format!("not a model configuration: {e}")))?;
         config.validate()?;
-        let weights = Weights::parse(weights_path, weights)?;
+        let weights = Weights::parse(weights_path, weights, precision)?;
         let bins = config.features.num_mel_bins;
         let optional = matches!(config.encoder.frontend, FrontendConfig::Linear { .. })
             && !weights.contains("normalize.mean");
@@ -141,7 +160,7 @@ impl Model {
     /// Takes feature frames `[t, feature_dim]` and appends the encoder frames they complete,
     /// `[n, encoder_dim]`. Returns `n`. The results do not depend on the split of the frames.
     /// Encoder frame `u` is complete after `subsampling * (u + 1)` feature frames; frames that
-    /// do not complete one stay in the state.
+    /// do not complete one stay in the state. [`Model::push`] and what follows spare its buffers.
     ///
     /// # Panics
     /// If `frames` is not a whole number of frames or `state` comes from another model.
@@ -151,7 +170,42 @@ impl Model {
         frames: &[f32],
         out: &mut Vec<f32>,
     ) -> usize {
-        self.encoder.encode_into(state, frames, out)
+        let mut batch = EncoderBatch::default();
+        self.push(&mut batch, state, frames);
+        self.run(&mut batch);
+        batch.pull(0, state);
+        out.extend_from_slice(batch.rows());
+        batch.num_rows()
+    }
+
+    /// Adds a stream with its next feature frames `[t, feature_dim]` to `batch`.
+    ///
+    /// # Panics
+    /// As [`encode_into`](Self::encode_into).
+    pub fn push(&self, batch: &mut EncoderBatch, state: &mut EncoderState, frames: &[f32]) {
+        self.encoder.push(batch, state, frames);
+    }
+
+    /// Encodes all streams that were added, one matrix product for all; [`EncoderBatch::pull`] takes the results.
+    pub fn run(&self, batch: &mut EncoderBatch) {
+        self.encoder.run(batch);
+    }
+
+    /// As [`block_scorer`](Self::block_scorer) and its step for rows of several streams: `views` names, for one run of rows
+    /// after the other, what they see. `states` `[batch, state_size]` and `tokens` `[batch]` give `next` and `log_probs`.
+    ///
+    /// # Panics
+    /// If a slice or `views` does not fit the number of tokens.
+    pub fn step_into<'m>(
+        &self,
+        states: &[f32],
+        tokens: &[TokenId],
+        views: impl Iterator<Item = BlockView<'m>>,
+        scratch: &mut StepScratch,
+        next: &mut [f32],
+        log_probs: &mut [f32],
+    ) {
+        self.transducer.step_into(states, tokens, views, scratch, next, log_probs);
     }
 
     /// Computes attention keys and values of encoder frames `[n, encoder_dim]` and appends them
@@ -161,6 +215,11 @@ impl Model {
     /// If `frames` is not a whole number of frames.
     pub fn project_into(&self, frames: &[f32], memory: &mut KeyValues) {
         self.transducer.attention().project_into(frames, memory);
+    }
+
+    /// The attention, for callers that project the frames of several streams at once.
+    pub fn attention(&self) -> &Attention {
+        self.transducer.attention()
     }
 
     /// The transducer bound to `block` of the stream whose frames stand in `memory`.

@@ -1,7 +1,7 @@
 //! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
 
 use super::weights::Weights;
-use crate::attention::{Attention, AttentionScratch, KeyValues, Score, Window};
+use crate::attention::{Attention, AttentionScratch, BlockView, KeyValues, Score, Window};
 use crate::config::{ModelConfig, ScoreKind};
 use crate::error::Result;
 use crate::nn::kernels::kernels;
@@ -58,11 +58,14 @@ impl Transducer {
         let context_columns = if t.input_feeding { a.dim } else { 0 };
         let columns = context_columns + t.embedding_dim;
         let first = weights.lstm_parts("transducer.state_rnn.0", columns, t.state_dim)?;
-        let (context, token) = split_columns(&first.input, columns, context_columns);
+        let part = |from: usize, to: usize| {
+            first.input.columns(columns, &(from..to).collect::<Vec<_>>()).pack(to - from)
+        };
         let gates = 4 * t.state_dim;
-        let context_input =
-            t.input_feeding.then(|| PackedMatrix::pack(&context, gates, context_columns));
-        let mut state_rnn = vec![Lstm::new(&token, &first.recurrent, first.bias, t.embedding_dim)];
+        let context_input = t.input_feeding.then(|| part(0, context_columns));
+        let token = part(context_columns, columns);
+        let recurrent = first.recurrent.pack(t.state_dim);
+        let mut state_rnn = vec![Lstm::from_packed(token, recurrent, first.bias)];
         for i in 1..t.state_layers {
             let name = format!("transducer.state_rnn.{i}");
             state_rnn.push(weights.lstm(&name, t.state_dim, t.state_dim)?);
@@ -157,6 +160,77 @@ impl Transducer {
             kernels().accumulate(context_input, batch, contexts, gates);
         }
     }
+
+    /// See [`Model::step_into`](super::Model::step_into).
+    pub fn step_into<'m>(
+        &self,
+        states: &[f32],
+        tokens: &[TokenId],
+        views: impl Iterator<Item = BlockView<'m>>,
+        scratch: &mut StepScratch,
+        next: &mut [f32],
+        log_probs: &mut [f32],
+    ) {
+        let t = self;
+        let batch = tokens.len();
+        let size = t.state_size();
+        assert!(states.len() == batch * size && next.len() == batch * size, "state rows");
+        assert_eq!(log_probs.len(), batch * t.num_tokens(), "log-probability rows");
+        if batch == 0 {
+            return;
+        }
+        let s = scratch;
+        let (state_dim, context_dim) = (t.state_rnn[0].hidden(), t.attention.dim());
+
+        let mut offset = 0;
+        for (i, layer) in t.state_rnn.iter().enumerate() {
+            s.gates.resize(batch * 4 * state_dim, 0.0);
+            if i == 0 {
+                t.first_gates_into(states, tokens, s);
+            } else {
+                let below = Rows { data: &next[offset - 2 * state_dim..], stride: size };
+                layer.project_into(batch, below, &mut s.gates);
+            }
+            let old = Rows { data: &states[offset..], stride: size };
+            let mut new = RowsMut { data: &mut next[offset..], stride: size };
+            layer.step_into(batch, &mut s.gates, old, &mut new);
+            offset += 2 * state_dim;
+        }
+
+        s.contexts.resize(batch * context_dim, 0.0);
+        let top = Rows { data: &next[offset - 2 * state_dim..], stride: size };
+        let (contexts, attention) = (&mut s.contexts, &mut s.attention);
+        t.attention.attend_into(batch, top, views, attention, contexts);
+        s.joint.clear();
+        for (context, row) in s.contexts.chunks_exact(context_dim).zip(next.chunks_exact_mut(size))
+        {
+            s.joint.extend_from_slice(context);
+            s.joint.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
+            if t.context_input.is_some() {
+                row[size - context_dim..].copy_from_slice(context);
+            }
+        }
+
+        let emit_dim = t.emit_rnn[0].hidden();
+        s.gates.resize(batch * 4 * emit_dim, 0.0);
+        for (i, layer) in t.emit_rnn.iter().enumerate() {
+            let below = if i == 0 {
+                Rows { data: &s.joint, stride: context_dim + state_dim }
+            } else {
+                Rows { data: &next[offset - 2 * emit_dim..], stride: size }
+            };
+            layer.project_into(batch, below, &mut s.gates);
+            let old = Rows { data: &states[offset..], stride: size };
+            let mut new = RowsMut { data: &mut next[offset..], stride: size };
+            layer.step_into(batch, &mut s.gates, old, &mut new);
+            offset += 2 * emit_dim;
+        }
+        let top = Rows { data: &next[offset - 2 * emit_dim..], stride: size };
+        t.output.forward_rows_into(batch, top, log_probs);
+        for row in log_probs.chunks_exact_mut(t.num_tokens()) {
+            kernels().log_softmax(row);
+        }
+    }
 }
 
 /// The transducer bound to one block of one stream.
@@ -209,66 +283,10 @@ impl<'a> BlockScorer<'a> {
         next: &mut [f32],
         log_probs: &mut [f32],
     ) {
-        let t = self.transducer;
-        let batch = tokens.len();
-        let size = t.state_size();
-        assert!(states.len() == batch * size && next.len() == batch * size, "state rows");
-        assert_eq!(log_probs.len(), batch * t.num_tokens(), "log-probability rows");
-        if batch == 0 {
-            return;
-        }
-        let s = &mut *self.scratch;
-        let (state_dim, context_dim) = (t.state_rnn[0].hidden(), t.attention.dim());
-
-        let mut offset = 0;
-        for (i, layer) in t.state_rnn.iter().enumerate() {
-            s.gates.resize(batch * 4 * state_dim, 0.0);
-            if i == 0 {
-                t.first_gates_into(states, tokens, s);
-            } else {
-                let below = Rows { data: &next[offset - 2 * state_dim..], stride: size };
-                layer.project_into(batch, below, &mut s.gates);
-            }
-            let old = Rows { data: &states[offset..], stride: size };
-            let mut new = RowsMut { data: &mut next[offset..], stride: size };
-            layer.step_into(batch, &mut s.gates, old, &mut new);
-            offset += 2 * state_dim;
-        }
-
-        s.contexts.resize(batch * context_dim, 0.0);
-        let top = Rows { data: &next[offset - 2 * state_dim..], stride: size };
-        let (memory, window, block) = (self.memory, self.window, self.block);
-        let (contexts, attention) = (&mut s.contexts, &mut s.attention);
-        t.attention.attend_into(batch, top, memory, window, block, attention, contexts);
-        s.joint.clear();
-        for (context, row) in s.contexts.chunks_exact(context_dim).zip(next.chunks_exact_mut(size))
-        {
-            s.joint.extend_from_slice(context);
-            s.joint.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
-            if t.context_input.is_some() {
-                row[size - context_dim..].copy_from_slice(context);
-            }
-        }
-
-        let emit_dim = t.emit_rnn[0].hidden();
-        s.gates.resize(batch * 4 * emit_dim, 0.0);
-        for (i, layer) in t.emit_rnn.iter().enumerate() {
-            let below = if i == 0 {
-                Rows { data: &s.joint, stride: context_dim + state_dim }
-            } else {
-                Rows { data: &next[offset - 2 * emit_dim..], stride: size }
-            };
-            layer.project_into(batch, below, &mut s.gates);
-            let old = Rows { data: &states[offset..], stride: size };
-            let mut new = RowsMut { data: &mut next[offset..], stride: size };
-            layer.step_into(batch, &mut s.gates, old, &mut new);
-            offset += 2 * emit_dim;
-        }
-        let top = Rows { data: &next[offset - 2 * emit_dim..], stride: size };
-        t.output.forward_rows_into(batch, top, log_probs);
-        for row in log_probs.chunks_exact_mut(t.num_tokens()) {
-            kernels().log_softmax(row);
-        }
+        let Self { memory, window, block, .. } = *self;
+        let view = BlockView { rows: tokens.len(), memory, window, block };
+        let views = std::iter::once(view);
+        self.transducer.step_into(states, tokens, views, self.scratch, next, log_probs);
     }
 }
 
@@ -290,11 +308,4 @@ impl StepScorer for BlockScorer<'_> {
     ) {
         BlockScorer::step_into(self, states, tokens, next, log_probs);
     }
-}
-
-/// Splits row-major columns at `at`.
-fn split_columns(weight: &[f32], columns: usize, at: usize) -> (Vec<f32>, Vec<f32>) {
-    let rows = weight.chunks_exact(columns);
-    let left = rows.clone().flat_map(|r| &r[..at]).copied().collect();
-    (left, rows.flat_map(|r| &r[at..]).copied().collect())
 }

@@ -4,10 +4,65 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
-use crate::nn::{LayerNorm, Linear, Lstm};
+use crate::nn::{LayerNorm, Linear, Lstm, PackedMatrix, quantize};
+
+/// What large matrices are kept and multiplied in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 8 bits where the file holds 8 bits, else 32.
+    #[default]
+    Stored,
+    /// 32-bit floating point, the reference.
+    F32,
+    /// 8 bits also where the file holds more.
+    Int8,
+}
+
+/// Smaller matrices stay in 32 bits.
+const MIN_INT8_VALUES: usize = 4096;
+
+/// From this size on a matrix in 32 bits takes much of the cache, and 8-bit weights are better widened when they are used.
+const MIN_WIDENED_VALUES: usize = 1 << 18;
+
+/// Row-major weights `[outputs, inputs]` in the precision they will be used in.
+pub(super) enum Matrix {
+    F32(Vec<f32>),
+    /// From -127 to 127, with a scale each output.
+    I8(Vec<i8>, Vec<f32>),
+    /// The same, for products in 32 bits.
+    Widened(Vec<i8>, Vec<f32>),
+}
+
+/// `values` `[_, inputs]` with each row's columns replaced by those at `columns`.
+fn select<T: Copy>(values: &[T], inputs: usize, columns: &[usize]) -> Vec<T> {
+    values.chunks_exact(inputs).flat_map(|row| columns.iter().map(|c| row[*c])).collect()
+}
+
+impl Matrix {
+    /// The columns at `columns` of a matrix with `inputs`, in that order.
+    pub fn columns(&self, inputs: usize, columns: &[usize]) -> Self {
+        match self {
+            Self::F32(values) => Self::F32(select(values, inputs, columns)),
+            Self::I8(values, scales) => Self::I8(select(values, inputs, columns), scales.clone()),
+            Self::Widened(values, scales) => {
+                Self::Widened(select(values, inputs, columns), scales.clone())
+            }
+        }
+    }
+
+    /// For the kernels.
+    pub fn pack(self, inputs: usize) -> PackedMatrix {
+        match self {
+            Self::F32(values) => PackedMatrix::pack(&values, values.len() / inputs, inputs),
+            Self::I8(values, scales) => PackedMatrix::pack_int8(&values, scales, inputs),
+            Self::Widened(values, scales) => PackedMatrix::pack_widened(&values, &scales, inputs),
+        }
+    }
+}
 
 /// Maps a file into memory.
 #[expect(unsafe_code, reason = "memory mapping")]
@@ -21,6 +76,7 @@ pub(super) fn map(file: &File) -> std::io::Result<Mmap> {
 pub(super) struct Weights<'a> {
     path: PathBuf,
     tensors: SafeTensors<'a>,
+    precision: Precision,
 }
 
 impl<'a> Weights<'a> {
@@ -28,10 +84,10 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     /// [`Error::Model`] if the header is damaged or points outside the file.
-    pub fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self> {
+    pub fn parse(path: &Path, bytes: &'a [u8], precision: Precision) -> Result<Self> {
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|e| Error::model(path, format!("not a safetensors file: {e}")))?;
-        Ok(Self { path: path.to_path_buf(), tensors })
+        Ok(Self { path: path.to_path_buf(), tensors, precision })
     }
 
     fn error(&self, name: &str, reason: impl std::fmt::Display) -> Error {
@@ -57,18 +113,24 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Values of a tensor that must have `shape`.
-    ///
-    /// # Errors
-    /// [`Error::Model`] if it is missing, has another shape or an unknown type, lacks its scale,
-    /// or holds a value that is not finite.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    /// The tensor `name`, which must have `shape`.
+    fn view(&self, name: &str, shape: &[usize]) -> Result<TensorView<'a>> {
         let tensor = self.tensors.tensor(name).map_err(|_| self.error(name, "missing"))?;
         if tensor.shape() != shape {
             let reason =
                 format!("shape is {:?}, the configuration needs {shape:?}", tensor.shape());
             return Err(self.error(name, reason));
         }
+        Ok(tensor)
+    }
+
+    /// Values of a tensor that must have `shape`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is missing, has another shape or an unknown type, lacks its scale,
+    /// or holds a value that is not finite.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let tensor = self.view(name, shape)?;
         let data = tensor.data();
         let values: Vec<f32> = match tensor.dtype() {
             Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
@@ -93,14 +155,42 @@ impl<'a> Weights<'a> {
         Ok(values)
     }
 
+    /// A matrix `[outputs, inputs]` in the wanted precision.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor); also if an 8-bit value is -128, which no quantised model has.
+    pub fn matrix(&self, name: &str, outputs: usize, inputs: usize) -> Result<Matrix> {
+        let tensor = self.view(name, &[outputs, inputs])?;
+        let large = outputs * inputs >= MIN_INT8_VALUES;
+        let widened = outputs * inputs >= MIN_WIDENED_VALUES;
+        match self.precision {
+            _ if tensor.dtype() == Dtype::I8 && (self.precision != Precision::F32 || widened) => {
+                let scales = self.tensor(&format!("{name}.scale"), &[outputs])?;
+                let values: Vec<i8> = tensor.data().iter().map(|b| *b as i8).collect();
+                if values.len() != outputs * inputs || values.contains(&i8::MIN) {
+                    return Err(self.error(name, "8-bit values are damaged"));
+                }
+                Ok(match self.precision {
+                    Precision::F32 => Matrix::Widened(values, scales),
+                    Precision::Stored | Precision::Int8 => Matrix::I8(values, scales),
+                })
+            }
+            Precision::Int8 if large => {
+                let (values, scales) = quantize(&self.tensor(name, &[outputs, inputs])?, inputs);
+                Ok(Matrix::I8(values, scales))
+            }
+            _ => Ok(Matrix::F32(self.tensor(name, &[outputs, inputs])?)),
+        }
+    }
+
     /// `{name}.weight` `[outputs, inputs]` and `{name}.bias`.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
     pub fn linear(&self, name: &str, outputs: usize, inputs: usize) -> Result<Linear> {
-        let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
+        let weight = self.matrix(&format!("{name}.weight"), outputs, inputs)?;
         let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
-        Ok(Linear::new(&weight, bias, inputs))
+        Ok(Linear::from_packed(weight.pack(inputs), bias))
     }
 
     /// `{name}.weight` and `{name}.bias` of a normalisation.
@@ -118,7 +208,8 @@ impl<'a> Weights<'a> {
     /// As [`tensor`](Self::tensor).
     pub fn lstm(&self, name: &str, inputs: usize, hidden: usize) -> Result<Lstm> {
         let parts = self.lstm_parts(name, inputs, hidden)?;
-        Ok(Lstm::new(&parts.input, &parts.recurrent, parts.bias, inputs))
+        let (input, recurrent) = (parts.input.pack(inputs), parts.recurrent.pack(hidden));
+        Ok(Lstm::from_packed(input, recurrent, parts.bias))
     }
 
     /// The weights of an LSTM of one layer.
@@ -127,8 +218,8 @@ impl<'a> Weights<'a> {
     /// As [`tensor`](Self::tensor).
     pub fn lstm_parts(&self, name: &str, inputs: usize, hidden: usize) -> Result<LstmParts> {
         let gates = 4 * hidden;
-        let input = self.tensor(&format!("{name}.weight_ih_l0"), &[gates, inputs])?;
-        let recurrent = self.tensor(&format!("{name}.weight_hh_l0"), &[gates, hidden])?;
+        let input = self.matrix(&format!("{name}.weight_ih_l0"), gates, inputs)?;
+        let recurrent = self.matrix(&format!("{name}.weight_hh_l0"), gates, hidden)?;
         let mut bias = self.tensor(&format!("{name}.bias_ih_l0"), &[gates])?;
         let other = self.tensor(&format!("{name}.bias_hh_l0"), &[gates])?;
         bias.iter_mut().zip(other).for_each(|(a, b)| *a += b);
@@ -139,9 +230,9 @@ impl<'a> Weights<'a> {
 /// Row-major weights of an LSTM, its biases added.
 pub(super) struct LstmParts {
     /// `[4 * hidden, inputs]`.
-    pub input: Vec<f32>,
+    pub input: Matrix,
     /// `[4 * hidden, hidden]`.
-    pub recurrent: Vec<f32>,
+    pub recurrent: Matrix,
     /// `[4 * hidden]`.
     pub bias: Vec<f32>,
 }

@@ -25,13 +25,12 @@ pub struct Conv2d {
 pub struct ConvState {
     /// Frames `[frames, in_bins + 1, in_channels]`, the first row of each zero.
     frames: Vec<f32>,
-    patches: Vec<f32>,
 }
 
 impl ConvState {
     /// Bytes held.
     pub fn num_bytes(&self) -> usize {
-        (self.frames.capacity() + self.patches.capacity()) * size_of::<f32>()
+        self.frames.capacity() * size_of::<f32>()
     }
 }
 
@@ -71,7 +70,7 @@ impl Conv2d {
 
     /// The start of a stream.
     pub fn initial_state(&self) -> ConvState {
-        let mut state = ConvState { frames: Vec::new(), patches: Vec::new() };
+        let mut state = ConvState { frames: Vec::new() };
         self.reset(&mut state);
         state
     }
@@ -83,8 +82,14 @@ impl Conv2d {
     }
 
     /// Takes whole frames `[n, in_bins, in_channels]` and appends the outputs they complete,
-    /// `[m, in_bins / 2, out_channels]`.
-    pub fn forward_into(&self, state: &mut ConvState, frames: &[f32], out: &mut Vec<f32>) {
+    /// `[m, in_bins / 2, out_channels]`. Nothing in `patches` is kept between calls.
+    pub fn forward_into(
+        &self,
+        state: &mut ConvState,
+        frames: &[f32],
+        patches: &mut Vec<f32>,
+        out: &mut Vec<f32>,
+    ) {
         for frame in frames.chunks_exact(self.inputs()) {
             state.frames.resize(state.frames.len() + self.in_channels, 0.0);
             state.frames.extend_from_slice(frame);
@@ -95,13 +100,13 @@ impl Conv2d {
             return;
         }
         let outputs = (available - KERNEL) / STRIDE + 1;
-        state.patches.clear();
+        patches.clear();
         for j in 0..outputs {
             for bin in 0..self.in_bins / STRIDE {
                 for t in 0..KERNEL {
                     let start = (STRIDE * j + t) * padded + STRIDE * bin * self.in_channels;
                     let slice = &state.frames[start..start + KERNEL * self.in_channels];
-                    state.patches.extend_from_slice(slice);
+                    patches.extend_from_slice(slice);
                 }
             }
         }
@@ -116,7 +121,7 @@ impl Conv2d {
         kernels().accumulate(
             &self.weight,
             rows,
-            Rows { data: &state.patches, stride: self.weight.inputs() },
+            Rows { data: patches, stride: self.weight.inputs() },
             RowsMut { data: y, stride: channels },
         );
         for v in y {
@@ -162,15 +167,16 @@ mod tests {
             }
         }
         let mut state = conv.initial_state();
+        let mut patches = Vec::new();
         let mut whole = Vec::new();
-        conv.forward_into(&mut state, &x, &mut whole);
+        conv.forward_into(&mut state, &x, &mut patches, &mut whole);
         assert_eq!(whole.len(), expected.len());
         assert!(whole.iter().zip(&expected).all(|(g, e)| (g - e).abs() < 1e-5));
         for split in 1..frames {
             conv.reset(&mut state);
             let mut parts = Vec::new();
             for part in x.chunks(split * bins * channels) {
-                conv.forward_into(&mut state, part, &mut parts);
+                conv.forward_into(&mut state, part, &mut patches, &mut parts);
             }
             assert_eq!(parts, whole, "split {split}");
         }

@@ -16,7 +16,16 @@ impl Linear {
     /// # Panics
     /// If the lengths do not fit.
     pub fn new(weight: &[f32], bias: Vec<f32>, inputs: usize) -> Self {
-        Self { weight: PackedMatrix::pack(weight, bias.len(), inputs), bias }
+        Self::from_packed(PackedMatrix::pack(weight, bias.len(), inputs), bias)
+    }
+
+    /// From packed `weight` `[outputs, inputs]` and `bias` `[outputs]`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn from_packed(weight: PackedMatrix, bias: Vec<f32>) -> Self {
+        assert_eq!(weight.outputs(), bias.len());
+        Self { weight, bias }
     }
 
     /// Width of the input.

@@ -21,13 +21,19 @@ impl Lstm {
     /// If the lengths do not fit.
     pub fn new(weight_ih: &[f32], weight_hh: &[f32], bias: Vec<f32>, inputs: usize) -> Self {
         let gates = bias.len();
-        let hidden = gates / 4;
-        Self {
-            input: PackedMatrix::pack(weight_ih, gates, inputs),
-            recurrent: PackedMatrix::pack(weight_hh, gates, hidden),
-            bias,
-            hidden,
-        }
+        let input = PackedMatrix::pack(weight_ih, gates, inputs);
+        Self::from_packed(input, PackedMatrix::pack(weight_hh, gates, gates / 4), bias)
+    }
+
+    /// From packed weights of the same shapes.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn from_packed(input: PackedMatrix, recurrent: PackedMatrix, bias: Vec<f32>) -> Self {
+        let hidden = bias.len() / 4;
+        assert!(input.outputs() == bias.len() && recurrent.outputs() == bias.len());
+        assert_eq!(recurrent.inputs(), hidden);
+        Self { input, recurrent, bias, hidden }
     }
 
     /// Cells.
@@ -80,29 +86,26 @@ impl Lstm {
         }
     }
 
-    /// Runs one sequence of `steps` through the layer, adding each output to the row of
-    /// `residual` `[steps, hidden]`. `state` is `[h, c]` and carries on.
+    /// One step of `batch` sequences in place, each output added to a row of `residual` `[batch, hidden]`. `gates`
+    /// `[batch, 4 * hidden]` comes from [`project_into`](Self::project_into) and is used up; `h` and `c` `[batch, hidden]` are
+    /// replaced by the new ones.
     ///
     /// # Panics
     /// If a slice is too short.
-    pub fn run_residual(
+    pub fn step_residual(
         &self,
-        steps: usize,
+        batch: usize,
         gates: &mut [f32],
-        state: &mut [f32],
+        h: &mut [f32],
+        c: &mut [f32],
         residual: &mut [f32],
     ) {
-        let stride = 4 * self.hidden;
-        let (h, c) = state[..2 * self.hidden].split_at_mut(self.hidden);
-        for (gates, x) in
-            gates.chunks_exact_mut(stride).zip(residual.chunks_exact_mut(self.hidden)).take(steps)
-        {
-            kernels().accumulate(
-                &self.recurrent,
-                1,
-                Rows { data: h, stride: self.hidden },
-                RowsMut { data: gates, stride },
-            );
+        let (hidden, stride) = (self.hidden, 4 * self.hidden);
+        let old = Rows { data: h, stride: hidden };
+        kernels().accumulate(&self.recurrent, batch, old, RowsMut { data: gates, stride });
+        let rows = gates.chunks_exact(stride).zip(h.chunks_exact_mut(hidden));
+        let rows = rows.zip(c.chunks_exact_mut(hidden)).zip(residual.chunks_exact_mut(hidden));
+        for (((gates, h), c), x) in rows.take(batch) {
             kernels().lstm_cell(gates, c, h);
             kernels().add_scaled(1.0, h, x);
         }

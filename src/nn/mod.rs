@@ -14,5 +14,5 @@ pub mod norm;
 pub use conv::{Conv2d, ConvState};
 pub use linear::Linear;
 pub use lstm::Lstm;
-pub use matrix::{PackedMatrix, Rows, RowsMut};
+pub use matrix::{PackedMatrix, Rows, RowsMut, quantize};
 pub use norm::LayerNorm;

@@ -2,7 +2,7 @@
 
 use super::Recognizer;
 use crate::error::Result;
-use crate::model::Model;
+use crate::model::{Model, Precision};
 
 macro_rules! file {
     ($name:literal) => {
@@ -10,8 +10,8 @@ macro_rules! file {
     };
 }
 
-pub(super) fn load() -> Result<Recognizer> {
-    let model = Model::from_bytes(file!("config.json"), file!("model.safetensors"))?;
+pub(super) fn load(precision: Precision) -> Result<Recognizer> {
+    let model = Model::from_bytes_as(file!("config.json"), file!("model.safetensors"), precision)?;
     let lm: &'static [u8] = file!("lm.bin");
     Recognizer::from_parts(model, file!("tokens.txt"), Some(file!("lexicon.bin")), Some(lm.into()))
 }

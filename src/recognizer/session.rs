@@ -1,17 +1,20 @@
 //! [`Session`], the state of one stream.
 
+mod stages;
+mod words;
+
+use super::workspace;
 use super::{Recognizer, SearchKind, SessionOptions};
 use crate::attention::{KeyValues, Window};
 use crate::config::{LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
 use crate::features::{FeatureExtractor, Normalizer};
-use crate::model::{EncoderState, Model, StepScratch};
-use crate::search::{BeamSearch, Constraint, Greedy, Search, Word};
+use crate::model::{EncoderState, Model};
+use crate::search::{BeamSearch, Constraint, Greedy, Search, TextConstraint, Word};
 
-mod words;
-
-/// Encoder frames computed at once, so that the buffers of a stream stay small however long a call is.
-const ENCODE_FRAMES: usize = 16;
+/// Search for a known text: wide, as there is little to choose from.
+const ALIGN_BEAM: usize = 64;
+const ALIGN_PRUNE_LOG_PROB: f32 = 60.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -29,23 +32,26 @@ pub struct Session {
     extractor: FeatureExtractor,
     encoder: EncoderState,
     memory: KeyValues,
-    scratch: StepScratch,
     search: Box<dyn Search>,
     /// Feature frames not yet encoded, `[t, mel]`.
     frames: Vec<f32>,
-    encoded: Vec<f32>,
+    /// How many values at the start of `frames` have been encoded.
+    encoded: usize,
     confirmed: Vec<Word>,
     tentative: Vec<Word>,
     before: Vec<Word>,
     block: usize,
     /// Block at which search began.
     first_block: usize,
+    /// Whether blocks have run since the words were last taken from search.
+    ran: bool,
     samples: u64,
     /// Confirmed words at the moment when the end of the stream settled the others.
     settled: Option<usize>,
     phase: Phase,
     window: Window,
     mode: LatencyMode,
+    constraint: Constraint,
     /// Whether ids of words are the lexicon's rather than tokens.
     lexical: bool,
 }
@@ -61,33 +67,62 @@ impl Session {
         ModelConfig { search: search.clone(), ..recognizer.config().clone() }.validate()?;
         let end = recognizer.tokens.end_of_block();
         let lexical = options.search == SearchKind::Beam;
+        let constraint = if lexical { recognizer.constraint.clone() } else { Constraint::Free };
         let search: Box<dyn Search> = match options.search {
             SearchKind::Greedy => Box::new(Greedy::new(&search, end)),
-            SearchKind::Tokens => Box::new(BeamSearch::new(&search, Constraint::Free, end)),
-            SearchKind::Beam => {
-                Box::new(BeamSearch::new(&search, recognizer.constraint.clone(), end))
+            SearchKind::Tokens | SearchKind::Beam => {
+                Box::new(BeamSearch::new(&search, constraint.clone(), end))
             }
         };
+        Self::with_search(recognizer, mode, search, constraint, lexical)
+    }
+
+    /// A stream that is said to be `text`.
+    pub(super) fn aligner(
+        recognizer: &Recognizer,
+        text: TextConstraint,
+        latency: Option<&str>,
+    ) -> Result<Self> {
+        let mode = recognizer.config().latency_mode(latency)?;
+        let mut search = recognizer.config().search.clone();
+        search.beam_size = ALIGN_BEAM;
+        search.prune_log_prob = ALIGN_PRUNE_LOG_PROB;
+        // Words that sound alike stand at different places.
+        search.merge_tokens = 0;
+        let constraint = Constraint::Text(text);
+        let end = recognizer.tokens.end_of_block();
+        let beam = Box::new(BeamSearch::new(&search, constraint.clone(), end));
+        Self::with_search(recognizer, mode, beam, constraint, true)
+    }
+
+    fn with_search(
+        recognizer: &Recognizer,
+        mode: LatencyMode,
+        search: Box<dyn Search>,
+        constraint: Constraint,
+        lexical: bool,
+    ) -> Result<Self> {
         let (mean, inv_std) = recognizer.model.normalization();
         let features = &recognizer.config().features;
         Ok(Session {
             extractor: FeatureExtractor::new(features, Normalizer::new(mean, inv_std)?)?,
             encoder: recognizer.model.encoder_state(),
             memory: KeyValues::default(),
-            scratch: StepScratch::default(),
             search,
             frames: Vec::new(),
-            encoded: Vec::new(),
+            encoded: 0,
             confirmed: Vec::new(),
             tentative: Vec::new(),
             before: Vec::new(),
             block: 0,
             first_block: 0,
+            ran: false,
             samples: 0,
             settled: None,
             phase: Phase::Open,
             window: Model::window(mode),
             mode,
+            constraint,
             lexical,
             recognizer: recognizer.clone(),
         })
@@ -101,6 +136,11 @@ impl Session {
     /// Block geometry in use.
     pub fn latency_mode(&self) -> LatencyMode {
         self.mode
+    }
+
+    /// Blocks computed since the start of the stream.
+    pub fn num_blocks(&self) -> usize {
+        self.block
     }
 
     /// Audio heard, without the padding at the end.
@@ -120,6 +160,16 @@ impl Session {
     /// [`Error::Samples`] if one is not finite (nothing of the call is heard then), [`Error::Usage`] after
     /// [`Session::finish`].
     pub fn accept_waveform(&mut self, samples: &[f32]) -> Result<bool> {
+        self.hear(samples)?;
+        workspace::with(|w| w.advance(std::slice::from_mut(self)));
+        Ok(self.collect())
+    }
+
+    /// Makes features of samples and leaves the rest to [`Workspace`](workspace::Workspace).
+    ///
+    /// # Errors
+    /// As [`Session::accept_waveform`].
+    pub(super) fn hear(&mut self, samples: &[f32]) -> Result<()> {
         let fix = match self.phase {
             Phase::Open => None,
             Phase::Settled => Some("audio after settle; call next_segment first"),
@@ -130,7 +180,7 @@ impl Session {
         }
         self.extractor.accept_into(samples, &mut self.frames)?;
         self.samples += samples.len() as u64;
-        Ok(self.advance(false))
+        Ok(())
     }
 
     /// The stream is over: hears the padding of the model, so that the last word comes out, and settles on the best words.
@@ -139,6 +189,15 @@ impl Session {
     /// # Errors
     /// None at present.
     pub fn finish(&mut self) -> Result<bool> {
+        if !self.end()? {
+            return Ok(false);
+        }
+        workspace::with(|w| w.advance(std::slice::from_mut(self)));
+        Ok(self.conclude())
+    }
+
+    /// Makes features of the padding at the end; whether the stream was open.
+    pub(super) fn end(&mut self) -> Result<bool> {
         if self.phase == Phase::Finished {
             return Ok(false);
         }
@@ -152,10 +211,21 @@ impl Session {
             left -= n;
         }
         self.phase = Phase::Finished;
-        let changed = self.advance(true);
+        Ok(true)
+    }
+
+    /// Takes the words after a batch; settles on the best ones if the padding was heard. Whether the words have changed.
+    pub(super) fn conclude(&mut self) -> bool {
+        if self.phase == Phase::Finished { self.decide() } else { self.collect() }
+    }
+
+    /// Settles on the best words of the blocks that were run.
+    fn decide(&mut self) -> bool {
+        let changed = self.collect();
         self.settled = self.settled.or(Some(self.confirmed.len()));
         self.search.finish();
-        Ok(self.collect() || changed)
+        self.ran = true;
+        self.collect() || changed
     }
 
     /// A segment is over: settles on the best words of the blocks that were run, without padding; what has not yet filled a block
@@ -165,9 +235,7 @@ impl Session {
             return false;
         }
         self.phase = Phase::Settled;
-        self.settled = Some(self.confirmed.len());
-        self.search.finish();
-        self.collect()
+        self.decide()
     }
 
     /// Begins a new segment in the same stream: search starts afresh, the encoder remembers. Times go on. After
@@ -180,6 +248,7 @@ impl Session {
         self.search.reset();
         self.confirmed.clear();
         self.tentative.clear();
+        self.ran = false;
         self.first_block = self.block;
         self.settled = None;
         self.phase = Phase::Open;
@@ -194,6 +263,8 @@ impl Session {
         self.frames.clear();
         self.confirmed.clear();
         self.tentative.clear();
+        self.encoded = 0;
+        self.ran = false;
         self.block = 0;
         self.first_block = 0;
         self.samples = 0;
@@ -201,49 +272,11 @@ impl Session {
         self.phase = Phase::Open;
     }
 
-    /// Encodes once a block is complete, so that the weights are read once a block, then runs every block that is ready.
-    fn advance(&mut self, ended: bool) -> bool {
-        let model = &self.recognizer.model;
-        let held = self.frames.len() / model.feature_dim() / model.config().subsampling();
-        // An upper bound: frames that wait inside the encoder's state can complete one more.
-        let possible = self.memory.num_frames() + held + 1;
-        if !ended && !self.window.is_ready(self.block, possible, false) {
+    /// Takes the words from search if there was a new block; whether they differ from those before.
+    pub(super) fn collect(&mut self) -> bool {
+        if !std::mem::take(&mut self.ran) {
             return false;
         }
-        let mut ran = false;
-        let piece = model.feature_dim() * model.config().subsampling() * ENCODE_FRAMES;
-        let frames = std::mem::take(&mut self.frames);
-        for frames in frames.chunks(piece) {
-            let model = &self.recognizer.model;
-            self.encoded.clear();
-            model.encode_into(&mut self.encoder, frames, &mut self.encoded);
-            model.project_into(&self.encoded, &mut self.memory);
-            ran |= self.run_blocks(false);
-        }
-        self.frames = frames;
-        self.frames.clear();
-        if ended {
-            ran |= self.run_blocks(true);
-        }
-        ran && self.collect()
-    }
-
-    /// Runs every block whose frames are there; whether there was one.
-    fn run_blocks(&mut self, ended: bool) -> bool {
-        let model = &self.recognizer.model;
-        let first = self.block;
-        while self.window.is_ready(self.block, self.memory.num_frames(), ended) {
-            let mut scorer =
-                model.block_scorer(&self.memory, self.window, self.block, &mut self.scratch);
-            self.search.advance_block(&mut scorer, self.mode.max_tokens_per_block);
-            self.block += 1;
-            self.memory.discard_before(self.window.first_visible(self.block));
-        }
-        self.block > first
-    }
-
-    /// Takes the words from search; whether they differ from those before.
-    fn collect(&mut self) -> bool {
         let known = self.confirmed.len();
         std::mem::swap(&mut self.before, &mut self.tentative);
         self.search.take_confirmed(&mut self.confirmed);
@@ -270,9 +303,14 @@ impl Session {
         out.append(&mut self.confirmed);
     }
 
-    /// Bytes that this stream holds besides the shared model: recurrent state, attention memory and buffers; search apart.
+    /// Bytes that this stream holds besides the shared model and the buffers of its thread.
     pub fn num_bytes(&self) -> usize {
-        let floats = self.frames.capacity() + self.encoded.capacity();
-        self.encoder.num_bytes() + self.memory.num_bytes() + floats * size_of::<f32>()
+        let words = [&self.confirmed, &self.tentative, &self.before];
+        self.encoder.num_bytes()
+            + self.memory.num_bytes()
+            + self.search.num_bytes()
+            + self.extractor.num_bytes()
+            + self.frames.capacity() * size_of::<f32>()
+            + words.iter().map(|w| w.capacity() * size_of::<Word>()).sum::<usize>()
     }
 }

@@ -1,15 +1,13 @@
 //! Block-synchronous beam search.
 
+mod confirm;
+
 use super::constraint::{Candidate, Sink, Step};
 use super::hypothesis::{History, NONE, Path, StatePool};
-use super::{Constraint, Hypothesis, Search, StepScorer, Word, bias_gains};
+use super::{Constraint, Hypothesis, Search, StepBatch, Word, bias_gains};
 use crate::config::SearchConfig;
-use crate::lexicon::ROOT;
 use crate::lm::NgramLm;
 use crate::tokens::TokenId;
-
-/// More unconfirmed words than this are never kept: the best hypothesis decides about the older half.
-const MAX_PENDING_WORDS: u32 = 64;
 
 /// Beam search. Log-probabilities of equal words are added where they meet; all ties are broken by the order of generation, so
 /// results depend on nothing but the input.
@@ -32,20 +30,21 @@ pub struct BeamSearch {
     block: u32,
     finished: bool,
     confirmed: Vec<Word>,
-    buffers: Buffers,
+    /// By active hypothesis: its row of the network. Those of equal tokens share one.
+    rows: Vec<u32>,
+    num_rows: usize,
+    /// Steps of the network in this block so far, and how many there may be.
+    steps: usize,
+    max_steps: usize,
 }
 
-/// Memory kept between steps; nothing in it outlives one.
+/// Memory that searches need while they work. Nothing in it outlives a call, so one serves any number of streams.
 #[derive(Debug, Default)]
-struct Buffers {
-    states: Vec<f32>,
-    tokens: Vec<TokenId>,
-    next: Vec<f32>,
-    log_probs: Vec<f32>,
+pub struct SearchScratch {
     candidates: Vec<Candidate>,
     ranked: Vec<(f32, u32)>,
     accepted: Vec<Candidate>,
-    /// By parent: the slot of its next state.
+    /// By row: the slot of its next state.
     slots: Vec<u32>,
     /// The best hypothesis' unconfirmed entries and words, first word first.
     best: Vec<(u32, u32)>,
@@ -76,43 +75,55 @@ impl BeamSearch {
             block: 0,
             finished: false,
             confirmed: Vec::new(),
-            buffers: Buffers::default(),
+            rows: Vec::new(),
+            num_rows: 0,
+            steps: 0,
+            max_steps: 0,
         }
     }
 
     fn begin(&mut self, state_size: usize) {
         self.pool.clear(state_size);
-        let zeros = &mut self.buffers.states;
-        zeros.clear();
-        zeros.resize(state_size, 0.0);
-        let state = self.pool.insert(zeros);
+        let state = self.pool.zeros();
         let lm = self.constraint.lm().map(NgramLm::start).unwrap_or_default();
         self.closed.push(Path::first(state, self.end_of_block, lm));
     }
 
-    /// One step of the network for all active hypotheses.
-    fn step(&mut self, scorer: &mut dyn StepScorer) {
-        let Buffers { states, tokens, next, log_probs, .. } = &mut self.buffers;
-        states.clear();
-        tokens.clear();
-        for path in &self.active {
-            states.extend_from_slice(self.pool.get(path.state));
-            tokens.push(path.token);
+    /// Gives every active hypothesis its row. Equal tokens mean equal states, so homophones share one.
+    fn assign_rows(&mut self) {
+        self.rows.clear();
+        self.num_rows = 0;
+        for (i, path) in self.active.iter().enumerate() {
+            let equal = self.active[..i].iter().position(|p| p.tokens_hash == path.tokens_hash);
+            self.rows.push(equal.map_or(self.num_rows as u32, |i| self.rows[i]));
+            self.num_rows += usize::from(equal.is_none());
         }
-        next.resize(states.len(), 0.0);
-        log_probs.resize(tokens.len() * scorer.num_tokens(), 0.0);
-        scorer.step_into(states, tokens, next, log_probs);
+    }
+
+    /// Active hypotheses that are the first with their row, in the order of rows.
+    fn row_owners(&self) -> impl Iterator<Item = &Path> {
+        let mut next = 0;
+        let mut first = move |row: u32| {
+            let first = row == next;
+            next += u32::from(first);
+            first
+        };
+        self.active
+            .iter()
+            .zip(&self.rows)
+            .filter(move |(_, row)| first(**row))
+            .map(|(path, _)| path)
     }
 
     /// Gathers what the active hypotheses can become.
-    fn expand(&mut self, num_tokens: usize, may_emit: bool) {
-        let Buffers { candidates, log_probs, .. } = &mut self.buffers;
+    fn expand(&self, log_probs: &[f32], may_emit: bool, candidates: &mut Vec<Candidate>) {
+        let num_tokens = log_probs.len() / self.num_rows;
         candidates.clear();
         let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
         let mut sink = Sink { candidates, best, margin: self.config.prune_log_prob };
         let (block, end_of_block) = (self.block, self.end_of_block);
-        let rows = (0..).zip(self.active.iter().zip(log_probs.chunks_exact(num_tokens)));
-        for (parent, (path, log_probs)) in rows {
+        for ((parent, path), row) in (0..).zip(&self.active).zip(&self.rows) {
+            let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
             let bias = self.config.end_of_block_bias;
             let (closing, gain) = bias_gains(log_probs[end_of_block as usize], bias);
             let step = Step { path, parent, log_probs, block, end_of_block, gain };
@@ -124,8 +135,8 @@ impl BeamSearch {
     }
 
     /// Keeps the best of the candidates and of the hypotheses that closed earlier, equal ones merged.
-    fn select(&mut self) {
-        let Buffers { candidates, ranked, accepted, .. } = &mut self.buffers;
+    fn select(&self, scratch: &mut SearchScratch) {
+        let SearchScratch { candidates, ranked, accepted, .. } = scratch;
         let earlier = self.closed.len();
         let closed = self.closed.iter().map(|p| p.score);
         ranked.clear();
@@ -164,23 +175,29 @@ impl BeamSearch {
     }
 
     /// Makes hypotheses of the accepted candidates; only here are states and words stored.
-    fn accept(&mut self, state_size: usize) {
-        let Buffers { accepted, slots, next, .. } = &mut self.buffers;
+    fn accept(&mut self, next: &[f32], scratch: &mut SearchScratch) {
+        let SearchScratch { accepted, slots, .. } = scratch;
+        let state_size = next.len() / self.num_rows;
         slots.clear();
-        slots.resize(self.active.len(), NONE);
+        slots.resize(self.num_rows, NONE);
         let (parents, earlier) = (self.active.len(), self.closed.len());
+        // Slots of the states that were stepped from are free for what came of them.
+        for candidate in accepted.iter().filter(|c| c.parent == NONE) {
+            self.pool.share(candidate.path.state);
+        }
+        for path in self.active.iter().chain(&self.closed) {
+            self.pool.release(path.state);
+        }
         for candidate in accepted.iter() {
             let mut path = candidate.path;
-            if let Some(slot) = slots.get_mut(candidate.parent as usize) {
-                if *slot == NONE {
-                    let start = candidate.parent as usize * state_size;
-                    *slot = self.pool.insert(&next[start..start + state_size]);
+            if let Some(row) = self.rows.get(candidate.parent as usize) {
+                let row = *row as usize;
+                if slots[row] == NONE {
+                    slots[row] = self.pool.insert(&next[row * state_size..][..state_size]);
                 } else {
-                    self.pool.share(*slot);
+                    self.pool.share(slots[row]);
                 }
-                path.state = *slot;
-            } else {
-                self.pool.share(path.state);
+                path.state = slots[row];
             }
             if let Some(id) = candidate.word {
                 let (first_block, log_prob) = (path.first_block, path.word_log_prob);
@@ -189,84 +206,60 @@ impl BeamSearch {
             }
             if candidate.closed { &mut self.closed } else { &mut self.active }.push(path);
         }
-        for path in self.active.drain(..parents).chain(self.closed.drain(..earlier)) {
-            self.pool.release(path.state);
-        }
+        self.active.drain(..parents);
+        self.closed.drain(..earlier);
     }
 
-    /// Confirms the words that all hypotheses share.
-    fn confirm(&mut self) {
-        let Some(first) = self.closed.first() else { return };
-        let base = self.history.base();
-        let best = &mut self.buffers.best;
-        best.clear();
-        best.extend(self.history.back_from(first.history).map(|(at, _, word)| (at, word.id)));
-        best.reverse();
-        if best.len() as u32 > MAX_PENDING_WORDS {
-            let decided = base + best.len() as u32 - MAX_PENDING_WORDS / 2;
-            let (history, pool) = (&self.history, &mut self.pool);
-            self.closed.retain(|path| {
-                let agrees = shared_words(history, path, best) >= decided;
-                if !agrees {
-                    pool.release(path.state);
-                }
-                agrees
-            });
-        }
-        let shared = self.closed.iter().map(|path| shared_words(&self.history, path, best)).min();
-        let shared = shared.unwrap_or(base);
-        let entries = &best[..(shared - base) as usize];
-        let start = self.confirmed.len();
-        self.confirmed.extend(entries.iter().filter_map(|(at, _)| self.history.word(*at)));
-        self.history.confirm(shared, &self.confirmed[start..]);
-        if self.history.wants_sweep() {
-            self.closed.iter().for_each(|path| self.history.mark(path.history));
-            self.history.sweep();
-            self.closed.iter_mut().for_each(|path| path.history = self.history.moved(path.history));
-            self.history.swept();
-        }
-    }
-}
-
-/// How many words from the start of the stream `path` has in common with `best`, its unconfirmed (entry, word id) in order.
-fn shared_words(history: &History, path: &Path, best: &[(u32, u32)]) -> u32 {
-    let base = history.base();
-    let mut shared = path.num_words.min(base + best.len() as u32);
-    for (at, depth, word) in history.back_from(path.history) {
-        match best.get((depth - base - 1) as usize) {
-            Some((same, _)) if *same == at => break,
-            Some((_, id)) if *id == word.id => {}
-            _ => shared = shared.min(depth - 1),
-        }
-    }
-    shared
-}
-
-impl Search for BeamSearch {
-    fn advance_block(&mut self, scorer: &mut dyn StepScorer, max_tokens_per_block: usize) {
-        if self.finished {
-            return;
-        }
-        let (state_size, num_tokens) = (scorer.state_size(), scorer.num_tokens());
-        if self.closed.is_empty() {
-            self.begin(state_size);
-        }
-        std::mem::swap(&mut self.closed, &mut self.active);
-        for emitted in 1..=max_tokens_per_block.max(1) {
-            self.step(scorer);
-            self.expand(num_tokens, emitted < max_tokens_per_block);
-            self.select();
-            self.accept(state_size);
-            if self.active.is_empty() {
-                break;
-            }
-        }
+    fn end_block(&mut self, scratch: &mut SearchScratch) {
         sort(&mut self.closed);
         let best = self.closed.first().map_or(0.0, |path| path.score);
         self.offset += f64::from(best);
         self.closed.iter_mut().for_each(|path| path.score -= best);
         self.block += 1;
-        self.confirm();
+        self.confirm(&mut scratch.best);
+    }
+}
+
+impl Search for BeamSearch {
+    fn begin_block(&mut self, state_size: usize, max_tokens_per_block: usize) {
+        if self.finished {
+            return;
+        }
+        if self.closed.is_empty() {
+            self.begin(state_size);
+        }
+        std::mem::swap(&mut self.closed, &mut self.active);
+        (self.steps, self.max_steps) = (0, max_tokens_per_block.max(1));
+        self.assign_rows();
+    }
+
+    fn num_pending(&self) -> usize {
+        if self.active.is_empty() { 0 } else { self.num_rows }
+    }
+
+    fn pending_into(&self, batch: &mut StepBatch) {
+        // Nothing is active once the block is over.
+        for path in self.row_owners() {
+            batch.states.extend_from_slice(self.pool.get(path.state));
+            batch.tokens.push(path.token);
+        }
+    }
+
+    fn absorb(&mut self, next: &[f32], log_probs: &[f32], scratch: &mut SearchScratch) {
+        self.steps += 1;
+        self.expand(log_probs, self.steps < self.max_steps, &mut scratch.candidates);
+        self.select(scratch);
+        self.accept(next, scratch);
+        if self.active.is_empty() {
+            self.end_block(scratch);
+        } else {
+            self.assign_rows();
+        }
+    }
+
+    fn num_bytes(&self) -> usize {
+        let paths = self.closed.capacity() + self.active.capacity();
+        paths * size_of::<Path>() + self.pool.num_bytes() + self.history.num_bytes()
     }
 
     fn finish(&mut self) {
@@ -274,8 +267,8 @@ impl Search for BeamSearch {
             return;
         }
         self.finished = true;
-        let any_complete = self.closed.iter().any(|path| path.node == ROOT);
-        self.closed.retain(|path| path.node == ROOT || !any_complete);
+        let any_complete = self.closed.iter().any(|path| self.constraint.is_complete(path));
+        self.closed.retain(|path| self.constraint.is_complete(path) || !any_complete);
         if let Some(lm) = self.constraint.lm() {
             for path in &mut self.closed {
                 path.score += self.config.lm_weight * lm.end(path.lm);

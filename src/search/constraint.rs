@@ -6,7 +6,7 @@ use super::bounded;
 use super::hypothesis::{NONE, Path};
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};
-use crate::lexicon::{Lexicon, ROOT, WordId};
+use crate::lexicon::{Lexicon, PrefixTree, ROOT, WordId};
 use crate::lm::{LmState, NgramLm};
 use crate::tokens::TokenId;
 
@@ -17,6 +17,29 @@ pub enum Constraint {
     Free,
     /// Pronunciations of the lexicon's words.
     Lexicon(LexiconConstraint),
+    /// One text, to be found in its audio; a "word" is its place in the text.
+    Text(TextConstraint),
+}
+
+/// The words of a text in their order.
+#[derive(Debug, Clone)]
+pub struct TextConstraint {
+    lexicon: Arc<Lexicon>,
+    words: Arc<[(WordId, PrefixTree)]>,
+}
+
+impl TextConstraint {
+    /// Words of `lexicon`, one after the other.
+    pub fn new(lexicon: Arc<Lexicon>, words: &[WordId]) -> Self {
+        let words = words.iter().copied().zip(lexicon.trees_of(words)).collect();
+        Self { lexicon, words }
+    }
+
+    /// Spelling of the word at a place in the text.
+    pub fn word(&self, place: u32) -> &str {
+        let word = self.words.get(place as usize).and_then(|w| self.lexicon.word(w.0));
+        word.unwrap_or_default()
+    }
 }
 
 impl Constraint {
@@ -125,6 +148,7 @@ impl Step<'_> {
         match constraint {
             Constraint::Free => self.extend_freely(sink),
             Constraint::Lexicon(lexicon) => self.extend_in(lexicon, config, sink),
+            Constraint::Text(text) => self.extend_along(text, config, sink),
         }
     }
 
@@ -139,6 +163,26 @@ impl Step<'_> {
                 let word = Some(token);
                 sink.push(Candidate { path, parent: self.parent, word, closed: false });
             }
+        }
+    }
+
+    fn extend_along(&self, text: &TextConstraint, config: &SearchConfig, sink: &mut Sink<'_>) {
+        let place = self.path.num_words;
+        let Some((_, tree)) = text.words.get(place as usize) else { return };
+        for child in tree.children(self.path.node) {
+            let token = tree.token(child);
+            let log_prob = bounded(self.log_probs[token as usize]);
+            let mut path = *self.path;
+            path.emit(token, log_prob, self.block);
+            path.node = child;
+            path.score += log_prob + self.gain;
+            let ending = tree.words(child).first();
+            if let Some(ending) = ending {
+                path.score -= config.pronunciation_weight * ending.cost;
+                path.end_word(place);
+            }
+            let word = ending.map(|_| place);
+            sink.push(Candidate { path, parent: self.parent, word, closed: false });
         }
     }
 
@@ -188,7 +232,16 @@ impl Constraint {
     pub fn lm(&self) -> Option<&NgramLm> {
         match self {
             Self::Lexicon(lexicon) => lexicon.lm.as_deref(),
-            Self::Free => None,
+            Self::Free | Self::Text(_) => None,
         }
+    }
+
+    /// Whether a stream may end with `path`.
+    pub(super) fn is_complete(&self, path: &Path) -> bool {
+        let all = match self {
+            Self::Text(text) => path.num_words as usize == text.words.len(),
+            Self::Free | Self::Lexicon(_) => true,
+        };
+        all && path.node == ROOT
     }
 }

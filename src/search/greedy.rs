@@ -1,6 +1,6 @@
 //! The simplest search: the best token at every step.
 
-use super::{Hypothesis, Search, StepScorer, Word, bias_gains, bounded};
+use super::{Hypothesis, Search, SearchScratch, StepBatch, Word, bias_gains, bounded};
 use crate::config::SearchConfig;
 use crate::tokens::TokenId;
 
@@ -10,11 +10,11 @@ pub struct Greedy {
     end_of_block: TokenId,
     end_of_block_bias: f32,
     state: Vec<f32>,
-    next: Vec<f32>,
-    log_probs: Vec<f32>,
     token: TokenId,
     block: u32,
     last_token_block: Option<u32>,
+    /// Steps of the network that this block may still take.
+    steps_left: usize,
     score: f64,
     confirmed: Vec<Word>,
     finished: bool,
@@ -27,11 +27,10 @@ impl Greedy {
             end_of_block,
             end_of_block_bias: config.end_of_block_bias,
             state: Vec::new(),
-            next: Vec::new(),
-            log_probs: Vec::new(),
             token: end_of_block,
             block: 0,
             last_token_block: None,
+            steps_left: 0,
             score: 0.0,
             confirmed: Vec::new(),
             finished: false,
@@ -39,11 +38,11 @@ impl Greedy {
     }
 
     /// The best token, its log-probability and its score; the end of the block wins a tie, then the lower id.
-    fn best(&self, may_emit: bool) -> (TokenId, f32, f32) {
-        let closing = bounded(self.log_probs[self.end_of_block as usize]);
+    fn best(&self, log_probs: &[f32], may_emit: bool) -> (TokenId, f32, f32) {
+        let closing = bounded(log_probs[self.end_of_block as usize]);
         let (closing_gain, gain) = bias_gains(closing, self.end_of_block_bias);
         let mut best = (self.end_of_block, closing, closing + closing_gain);
-        for (token, log_prob) in (0..).zip(&self.log_probs) {
+        for (token, log_prob) in (0..).zip(log_probs) {
             let log_prob = bounded(*log_prob);
             if may_emit && token != self.end_of_block && log_prob + gain > best.2 {
                 best = (token, log_prob, log_prob + gain);
@@ -54,27 +53,42 @@ impl Greedy {
 }
 
 impl Search for Greedy {
-    fn advance_block(&mut self, scorer: &mut dyn StepScorer, max_tokens_per_block: usize) {
-        if self.finished {
-            return;
+    fn begin_block(&mut self, state_size: usize, max_tokens_per_block: usize) {
+        if !self.finished {
+            self.state.resize(state_size, 0.0);
+            self.steps_left = max_tokens_per_block.max(1);
         }
-        self.state.resize(scorer.state_size(), 0.0);
-        self.next.resize(scorer.state_size(), 0.0);
-        self.log_probs.resize(scorer.num_tokens(), 0.0);
-        for emitted in 1..=max_tokens_per_block.max(1) {
-            scorer.step_into(&self.state, &[self.token], &mut self.next, &mut self.log_probs);
-            std::mem::swap(&mut self.state, &mut self.next);
-            let (token, log_prob, score) = self.best(emitted < max_tokens_per_block);
-            self.token = token;
-            self.score += f64::from(score);
-            if token == self.end_of_block {
-                break;
-            }
+    }
+
+    fn num_pending(&self) -> usize {
+        usize::from(self.steps_left > 0)
+    }
+
+    fn pending_into(&self, batch: &mut StepBatch) {
+        if self.steps_left > 0 {
+            batch.states.extend_from_slice(&self.state);
+            batch.tokens.push(self.token);
+        }
+    }
+
+    fn absorb(&mut self, next: &[f32], log_probs: &[f32], _: &mut SearchScratch) {
+        self.state.copy_from_slice(next);
+        self.steps_left -= 1;
+        let (token, log_prob, score) = self.best(log_probs, self.steps_left > 0);
+        self.token = token;
+        self.score += f64::from(score);
+        if token == self.end_of_block {
+            self.steps_left = 0;
+            self.block += 1;
+        } else {
             self.last_token_block = Some(self.block);
             let (first_block, last_block) = (self.block, self.block);
             self.confirmed.push(Word { id: token, first_block, last_block, log_prob });
         }
-        self.block += 1;
+    }
+
+    fn num_bytes(&self) -> usize {
+        self.state.capacity() * size_of::<f32>()
     }
 
     fn finish(&mut self) {

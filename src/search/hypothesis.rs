@@ -208,7 +208,7 @@ impl History {
 
     /// Whether enough entries have gathered since the last sweep to be worth another.
     pub fn wants_sweep(&self) -> bool {
-        self.entries.len() > 2 * self.live + 1024
+        self.entries.len() > 2 * self.live + 256
     }
 
     /// Keeps the unconfirmed words up to `end` over the coming [`History::sweep`].
@@ -245,6 +245,11 @@ impl History {
         self.moved.get(at as usize).copied().unwrap_or(NONE)
     }
 
+    /// Bytes held.
+    pub fn num_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.moved.capacity() * size_of::<u32>()
+    }
+
     /// Ends the use of [`History::moved`].
     pub fn swept(&mut self) {
         self.moved.clear();
@@ -274,17 +279,38 @@ impl StatePool {
         self.free.clear();
     }
 
+    /// A state of zeros with one user.
+    pub fn zeros(&mut self) -> u32 {
+        let slot = self.take();
+        let start = slot as usize * self.width;
+        self.data[start..start + self.width].fill(0.0);
+        slot
+    }
+
     /// A copy of `state` with one user.
     pub fn insert(&mut self, state: &[f32]) -> u32 {
+        let slot = self.take();
+        let start = slot as usize * self.width;
+        self.data[start..start + self.width].copy_from_slice(state);
+        slot
+    }
+
+    fn take(&mut self) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.users.push(0);
+            // A beam's worth of states is large: no more than is needed.
+            self.data.reserve_exact(self.width);
             self.data.resize(self.users.len() * self.width, 0.0);
             self.users.len() as u32 - 1
         });
         self.users[slot as usize] = 1;
-        let start = slot as usize * self.width;
-        self.data[start..start + self.width].copy_from_slice(state);
         slot
+    }
+
+    /// Bytes held.
+    pub fn num_bytes(&self) -> usize {
+        self.data.capacity() * size_of::<f32>()
+            + (self.users.capacity() + self.free.capacity()) * size_of::<u32>()
     }
 
     pub fn get(&self, slot: u32) -> &[f32] {

@@ -11,8 +11,8 @@ mod hypothesis;
 #[cfg(test)]
 mod tests;
 
-pub use beam::BeamSearch;
-pub use constraint::{Constraint, LexiconConstraint};
+pub use beam::{BeamSearch, SearchScratch};
+pub use constraint::{Constraint, LexiconConstraint, TextConstraint};
 pub use greedy::Greedy;
 pub use hypothesis::{Hypothesis, Word};
 
@@ -41,11 +41,67 @@ pub trait StepScorer {
     );
 }
 
+/// Rows for the network: those of one search, or of many that are stepped together.
+#[derive(Debug, Default)]
+pub struct StepBatch {
+    /// `[rows, state_size]`
+    pub states: Vec<f32>,
+    /// `[rows]`
+    pub tokens: Vec<TokenId>,
+    /// `[rows, state_size]`
+    pub next: Vec<f32>,
+    /// `[rows, num_tokens]`
+    pub log_probs: Vec<f32>,
+}
+
+impl StepBatch {
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.states.clear();
+        self.tokens.clear();
+    }
+
+    /// Makes room for the results of all rows.
+    pub fn prepare(&mut self, num_tokens: usize) {
+        self.next.resize(self.states.len(), 0.0);
+        self.log_probs.resize(self.tokens.len() * num_tokens, 0.0);
+    }
+}
+
 /// A search over one stream: blocks in, words out.
+///
+/// A block is read by [`Search::begin_block`] and then, until nothing is pending, one step of the network for
+/// [`Search::pending_into`] and [`Search::absorb`]; [`Search::advance_block`] does all of it.
 pub trait Search: Send {
-    /// Reads one block; `scorer` is bound to it. `max_tokens_per_block` is M: at most M-1 tokens and the end-of-block symbol.
-    /// Does nothing between [`Search::finish`] and [`Search::reset`].
-    fn advance_block(&mut self, scorer: &mut dyn StepScorer, max_tokens_per_block: usize);
+    /// Begins a block. `max_tokens_per_block` is M: at most M-1 tokens and the end-of-block symbol. Nothing becomes pending
+    /// between [`Search::finish`] and [`Search::reset`].
+    fn begin_block(&mut self, state_size: usize, max_tokens_per_block: usize);
+
+    /// Rows that the network must compute before the block can go on; 0 when it is over.
+    fn num_pending(&self) -> usize;
+
+    /// Appends those rows, their states and the tokens before them.
+    fn pending_into(&self, batch: &mut StepBatch);
+
+    /// Goes on with what the network says of those rows: `next` `[rows, state_size]` and `log_probs` `[rows, num_tokens]`.
+    fn absorb(&mut self, next: &[f32], log_probs: &[f32], scratch: &mut SearchScratch);
+
+    /// Reads one block; `scorer` is bound to it.
+    fn advance_block(&mut self, scorer: &mut dyn StepScorer, max_tokens_per_block: usize) {
+        let (mut batch, mut scratch) = (StepBatch::default(), SearchScratch::default());
+        self.begin_block(scorer.state_size(), max_tokens_per_block);
+        while self.num_pending() > 0 {
+            batch.clear();
+            self.pending_into(&mut batch);
+            batch.prepare(scorer.num_tokens());
+            let StepBatch { states, tokens, next, log_probs } = &mut batch;
+            scorer.step_into(states, tokens, next, log_probs);
+            self.absorb(next, log_probs, &mut scratch);
+        }
+    }
+
+    /// Bytes held.
+    fn num_bytes(&self) -> usize;
 
     /// The stream is over: settles on the best words, which all become confirmed.
     fn finish(&mut self);

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
-use super::{Kernels, LANES, Panel, Tile};
+use super::{Kernels, LANES, Panel, Tile, int8, portable};
 
 /// Values in a register.
 const WIDTH: usize = 8;
@@ -29,6 +29,9 @@ pub(super) fn table() -> Option<Kernels> {
         softmax,
         log_softmax,
         layer_norm,
+        int8_tile: int8::avx2::tile,
+        quantize,
+        add_scaled_sums,
     })
 }
 
@@ -54,6 +57,8 @@ fn run<const ROWS: usize, const REGISTERS: usize>(tile: &Tile<'_>, y: &mut [f32]
     match tile.panel {
         Panel::F32(w) => run_as::<f32, ROWS, REGISTERS>(tile, w, y),
         Panel::F16(w) => run_as::<u16, ROWS, REGISTERS>(tile, w, y),
+        // Packed so only for machines with wider registers.
+        Panel::Bytes(..) => portable::tile(tile, y),
     }
 }
 

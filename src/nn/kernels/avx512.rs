@@ -1,11 +1,12 @@
 //! AVX-512F.
 
 use std::arch::x86_64::{
-    __m512, _mm256_loadu_si256, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
+    __m512, _mm_loadu_si128, _mm256_loadu_si256, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+    _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps,
     _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::{Kernels, LANES, Panel, Tile};
+use super::{Kernels, LANES, Panel, Tile, int8};
 
 /// The table, if the machine has the instructions.
 pub(super) fn table() -> Option<Kernels> {
@@ -23,6 +24,9 @@ pub(super) fn table() -> Option<Kernels> {
         softmax,
         log_softmax,
         layer_norm,
+        int8_tile: if int8::vnni::detected() { int8::vnni::tile } else { int8::avx2::tile },
+        quantize,
+        add_scaled_sums,
     })
 }
 
@@ -57,10 +61,30 @@ fn run<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>, y: &mut [f32]) {
         let (y, y_stride) = (y.as_mut_ptr(), tile.y_stride);
         match tile.panel {
             Panel::F32(w) => {
-                sums::<f32, ROWS, GROUPS>(x, x_stride, inputs, w.as_ptr(), y, y_stride);
+                sums::<f32, ROWS, GROUPS>(
+                    x,
+                    x_stride,
+                    inputs,
+                    w.as_ptr(),
+                    [].as_ptr(),
+                    y,
+                    y_stride,
+                );
             }
             Panel::F16(w) => {
-                sums::<u16, ROWS, GROUPS>(x, x_stride, inputs, w.as_ptr(), y, y_stride);
+                sums::<u16, ROWS, GROUPS>(
+                    x,
+                    x_stride,
+                    inputs,
+                    w.as_ptr(),
+                    [].as_ptr(),
+                    y,
+                    y_stride,
+                );
+            }
+            Panel::Bytes(w, s) => {
+                assert_eq!(s.len(), tile.width);
+                sums::<i8, ROWS, GROUPS>(x, x_stride, inputs, w.as_ptr(), s.as_ptr(), y, y_stride);
             }
         }
     }
@@ -68,18 +92,21 @@ fn run<const ROWS: usize, const GROUPS: usize>(tile: &Tile<'_>, y: &mut [f32]) {
 
 /// A stored weight.
 trait Weight: Copy {
+    /// Whether weights have to be multiplied by the scale of their output.
+    const SCALED: bool = false;
+
     /// [`LANES`] weights as `f32`.
     ///
     /// # Safety
     /// Needs avx512f and that many values at `p`.
     #[expect(unsafe_code, reason = "vector load through a pointer")]
-    unsafe fn load(p: *const Self) -> __m512;
+    unsafe fn load(p: *const Self, scale: __m512) -> __m512;
 }
 
 impl Weight for f32 {
     #[expect(unsafe_code, reason = "vector load through a pointer")]
     #[target_feature(enable = "avx512f")]
-    unsafe fn load(p: *const Self) -> __m512 {
+    unsafe fn load(p: *const Self, _: __m512) -> __m512 {
         // SAFETY: the caller's promise.
         unsafe { _mm512_loadu_ps(p) }
     }
@@ -89,14 +116,27 @@ impl Weight for f32 {
 impl Weight for u16 {
     #[expect(unsafe_code, reason = "vector load through a pointer")]
     #[target_feature(enable = "avx512f")]
-    unsafe fn load(p: *const Self) -> __m512 {
+    unsafe fn load(p: *const Self, _: __m512) -> __m512 {
         // SAFETY: the caller's promise.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
     }
 }
 
+/// An 8-bit integer.
+impl Weight for i8 {
+    const SCALED: bool = true;
+
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load(p: *const Self, scale: __m512) -> __m512 {
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { _mm_loadu_si128(p.cast()) };
+        _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), scale)
+    }
+}
+
 /// # Safety
-/// Needs avx512f; `x` holds ROWS rows of `inputs`, `w` `inputs * GROUPS * LANES` values, `y` ROWS
+/// Needs avx512f; if weights are scaled, `scales` holds `GROUPS * LANES` values; `x` holds ROWS rows of `inputs`, `w` `inputs * GROUPS * LANES` values, `y` ROWS
 /// rows of `GROUPS * LANES`.
 #[expect(unsafe_code, reason = "vector loads and stores through pointers")]
 #[expect(clippy::needless_range_loop, reason = "two arrays advance together")]
@@ -106,12 +146,19 @@ unsafe fn sums<W: Weight, const ROWS: usize, const GROUPS: usize>(
     x_stride: usize,
     inputs: usize,
     w: *const W,
+    scales: *const f32,
     y: *mut f32,
     y_stride: usize,
 ) {
+    let mut scale = [_mm512_setzero_ps(); GROUPS];
     let mut acc = [[_mm512_setzero_ps(); GROUPS]; ROWS];
     // SAFETY: the caller's promise covers every offset below.
     unsafe {
+        if W::SCALED {
+            for g in 0..GROUPS {
+                scale[g] = _mm512_loadu_ps(scales.add(g * LANES));
+            }
+        }
         for r in 0..ROWS {
             for g in 0..GROUPS {
                 acc[r][g] = _mm512_loadu_ps(y.add(r * y_stride + g * LANES));
@@ -120,7 +167,7 @@ unsafe fn sums<W: Weight, const ROWS: usize, const GROUPS: usize>(
         for k in 0..inputs {
             let mut weights = [_mm512_setzero_ps(); GROUPS];
             for g in 0..GROUPS {
-                weights[g] = W::load(w.add((k * GROUPS + g) * LANES));
+                weights[g] = W::load(w.add((k * GROUPS + g) * LANES), scale[g]);
             }
             for r in 0..ROWS {
                 let value = _mm512_set1_ps(*x.add(r * x_stride + k));

@@ -6,7 +6,8 @@
 #![expect(clippy::inline_always, reason = "must be inlined into functions with target features")]
 
 use super::LANES;
-use crate::nn::activations::{exp, sigmoid, tanh};
+use super::int8::ZERO;
+use crate::nn::activations::{exp, sigmoid, sigmoid_tanh};
 
 #[inline(always)]
 fn fold(lanes: [f32; LANES], tail: f32) -> f32 {
@@ -78,8 +79,8 @@ pub(super) fn lstm_cell(gates: &[f32], c: &mut [f32], h: &mut [f32]) {
     let (g, o) = rest.split_at(hidden);
     let (o, h) = (&o[..hidden], &mut h[..hidden]);
     for n in 0..hidden {
-        c[n] = sigmoid(f[n]) * c[n] + sigmoid(i[n]) * tanh(g[n]);
-        h[n] = sigmoid(o[n]) * tanh(c[n]);
+        c[n] = sigmoid(f[n]) * c[n] + sigmoid_tanh(i[n], g[n]);
+        h[n] = sigmoid_tanh(o[n], c[n]);
     }
 }
 
@@ -118,6 +119,36 @@ pub(super) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &
     }
 }
 
+/// Adding 1.5 * 2^23 rounds to an integer, whose low bits stand in the mantissa.
+const ROUND: f32 = 12_582_912.0;
+
+/// Rounds `x` to 8 bits, `ZERO` added, and gives the scale: `x` is about `scale * (q - ZERO)`.
+#[inline(always)]
+pub(super) fn quantize(x: &[f32], q: &mut [u8]) -> f32 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut lanes = [0.0_f32; LANES];
+    for chunk in chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            let v = v.abs();
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    let max = lanes.into_iter().chain(rest.iter().map(|v| v.abs())).fold(0.0, f32::max);
+    let factor = if max > 0.0 { 127.0 / max } else { 0.0 };
+    for (q, x) in q.iter_mut().zip(x) {
+        *q = (x * factor + ROUND).to_bits() as u8 ^ ZERO;
+    }
+    max / 127.0
+}
+
+/// `y += sums * scale * scales`.
+#[inline(always)]
+pub(super) fn add_scaled_sums(sums: &[i32], scale: f32, scales: &[f32], y: &mut [f32]) {
+    for ((y, sum), s) in y.iter_mut().zip(sums).zip(scales) {
+        *y += *sum as f32 * (scale * s);
+    }
+}
+
 /// Functions named as in this file, compiled for the features `$feature` and safe to call only
 /// through a table handed out after those features were detected.
 #[cfg(target_arch = "x86_64")]
@@ -149,6 +180,8 @@ macro_rules! elementwise {
             softmax(x: &mut [f32]);
             log_softmax(x: &mut [f32]);
             layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32]);
+            quantize(x: &[f32], q: &mut [u8]) -> f32;
+            add_scaled_sums(sums: &[i32], scale: f32, scales: &[f32], y: &mut [f32]);
         }
     };
 }

@@ -3,13 +3,14 @@
 //! Weights come packed in panels of up to [`PANEL`] outputs, input-major, so that one pass over
 //! a panel feeds a tile of `rows x outputs` sums held in registers. Each sum starts from what `y`
 //! holds and takes the inputs in ascending order, so the bits of a row do not depend on the rows
-//! computed beside it. `AArch64` runs the portable file, which the compiler turns into NEON.
+//! computed beside it. `AArch64` runs the portable file, which the compiler turns into NEON, with products of 8 bits by hand.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod elementwise;
+pub(super) mod int8;
 mod portable;
 
 use std::sync::OnceLock;
@@ -66,6 +67,9 @@ pub struct Kernels {
     softmax: fn(&mut [f32]),
     log_softmax: fn(&mut [f32]),
     layer_norm: LayerNormFn,
+    int8_tile: int8::TileFn,
+    quantize: fn(&[f32], &mut [u8]) -> f32,
+    add_scaled_sums: fn(&[i32], f32, &[f32], &mut [f32]),
 }
 
 impl std::fmt::Debug for Kernels {
@@ -114,6 +118,9 @@ impl Kernels {
     /// # Panics
     /// If a slice is too short for `batch` rows.
     pub fn accumulate(&self, w: &PackedMatrix, batch: usize, x: Rows<'_>, y: RowsMut<'_>) {
+        if let Some(w) = w.int8() {
+            return int8::accumulate(self, w, batch, x, y);
+        }
         let RowsMut { data: y, stride: y_stride } = y;
         let mut edge = [0.0; MAX_TILE_ROWS * PANEL];
         for (first, outputs, panel) in w.panels() {

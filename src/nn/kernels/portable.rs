@@ -2,7 +2,12 @@
 
 use half::f16;
 
-use super::{Kernels, LANES, Panel, Tile, elementwise};
+use super::{Kernels, LANES, Panel, Tile, elementwise, int8};
+
+#[cfg(target_arch = "aarch64")]
+const TILE: int8::TileFn = int8::neon::tile;
+#[cfg(not(target_arch = "aarch64"))]
+const TILE: int8::TileFn = int8::portable::tile;
 
 pub(super) fn table() -> Kernels {
     Kernels {
@@ -16,6 +21,9 @@ pub(super) fn table() -> Kernels {
         softmax: elementwise::softmax,
         log_softmax: elementwise::log_softmax,
         layer_norm: elementwise::layer_norm,
+        int8_tile: TILE,
+        quantize: elementwise::quantize,
+        add_scaled_sums: elementwise::add_scaled_sums,
     }
 }
 
@@ -28,14 +36,17 @@ fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
     }
 }
 
-fn tile(tile: &Tile<'_>, y: &mut [f32]) {
+pub(super) fn tile(tile: &Tile<'_>, y: &mut [f32]) {
     match tile.panel {
-        Panel::F32(weights) => sums(tile, weights, |w| w, y),
-        Panel::F16(weights) => sums(tile, weights, |w| f16::from_bits(w).to_f32(), y),
+        Panel::F32(weights) => sums(tile, weights, |_, w| w, y),
+        Panel::F16(weights) => sums(tile, weights, |_, w| f16::from_bits(w).to_f32(), y),
+        Panel::Bytes(weights, scales) => {
+            sums(tile, weights, |n, w| f32::from(w) * scales[n], y);
+        }
     }
 }
 
-fn sums<W: Copy>(tile: &Tile<'_>, weights: &[W], widen: impl Fn(W) -> f32, y: &mut [f32]) {
+fn sums<W: Copy>(tile: &Tile<'_>, weights: &[W], widen: impl Fn(usize, W) -> f32, y: &mut [f32]) {
     tile.check(y);
     let inputs = tile.inputs();
     for r in 0..tile.rows {
@@ -45,8 +56,8 @@ fn sums<W: Copy>(tile: &Tile<'_>, weights: &[W], widen: impl Fn(W) -> f32, y: &m
             let mut sums = *y;
             for (x, w) in x.iter().zip(weights.chunks_exact(tile.width)) {
                 let w = &w[group * LANES..][..LANES];
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = multiply_add(*x, widen(*w), *sum);
+                for ((sum, w), n) in sums.iter_mut().zip(w).zip(group * LANES..) {
+                    *sum = multiply_add(*x, widen(n, *w), *sum);
                 }
             }
             *y = sums;

@@ -128,3 +128,94 @@ fn log_softmax_is_the_logarithm_of_a_distribution() {
         assert!((log.exp() - p).abs() < 1e-6);
     }
 }
+
+#[test]
+fn products_of_8_bits_equal_the_plain_loop_bit_for_bit() {
+    for (n, k) in [(1, 1), (7, 3), (16, 9), (48, 64), (79, 320), (130, 65), (256, 512)] {
+        let (values, scales) = crate::nn::quantize(&noise(n * k, 1), k);
+        let packed = PackedMatrix::pack_int8(&values, scales.clone(), k);
+        for batch in [1, 2, 5, 6, 7, 13] {
+            let (x, start) = (noise(batch * k, 2), noise(batch * n, 3));
+            let mut expected = start.clone();
+            for (x, y) in x.chunks_exact(k).zip(expected.chunks_exact_mut(n)) {
+                let max = x.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
+                let q: Vec<i32> =
+                    x.iter().map(|v| (v * (127.0 / max)).round_ties_even() as i32).collect();
+                for ((y, w), scale) in y.iter_mut().zip(values.chunks_exact(k)).zip(&scales) {
+                    let sum: i32 = q.iter().zip(w).map(|(q, w)| q * i32::from(*w)).sum();
+                    *y += sum as f32 * (max / 127.0 * scale);
+                }
+            }
+            for kernels in Kernels::available() {
+                let mut y = start.clone();
+                let rows = Rows { data: &x, stride: k };
+                kernels.accumulate(&packed, batch, rows, RowsMut { data: &mut y, stride: n });
+                assert_eq!(y, expected, "{kernels:?} {batch}x{n}x{k}");
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_weights_and_activations_do_not_overflow() {
+    let k = 1280;
+    let x: Vec<f32> = (0..k).map(|i| if i % 3 == 0 { -1.0 } else { 1.0 }).collect();
+    for sign in [1_i8, -1] {
+        let values: Vec<i8> = x.iter().map(|v| *v as i8 * 127 * sign).collect();
+        let packed = PackedMatrix::pack_int8(&values, vec![1.0], k);
+        for kernels in Kernels::available() {
+            let mut y = [0.0];
+            let rows = Rows { data: &x, stride: k };
+            kernels.accumulate(&packed, 1, rows, RowsMut { data: &mut y, stride: 1 });
+            let expected = f32::from(sign) * 127.0 * k as f32;
+            assert!((y[0] - expected).abs() < 1e-3 * expected.abs(), "{kernels:?}: {}", y[0]);
+        }
+    }
+}
+
+#[test]
+fn the_vector_paths_of_8_bits_equal_the_portable_one() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (n, k) = (150, 72);
+        let (values, scales) = crate::nn::quantize(&noise(n * k, 1), k);
+        let packed = PackedMatrix::pack_int8(&values, scales, k);
+        let x = noise(9 * k, 2);
+        let run = |kernels: &Kernels| {
+            let mut y = noise(9 * n, 3);
+            let rows = Rows { data: &x, stride: k };
+            kernels.accumulate(&packed, 9, rows, RowsMut { data: &mut y, stride: n });
+            y
+        };
+        let expected = run(&Kernels::portable());
+        // Machines with VNNI also run the AVX2 file.
+        for mut kernels in Kernels::available().into_iter().skip(1) {
+            assert_eq!(run(&kernels), expected);
+            kernels.int8_tile = int8::avx2::tile;
+            assert_eq!(run(&kernels), expected);
+        }
+    }
+}
+
+#[test]
+fn weights_widened_when_used_change_no_bit() {
+    let (n, k) = (150, 70);
+    let (values, scales) = crate::nn::quantize(&noise(n * k, 1), k);
+    let rows = values.chunks_exact(k).zip(&scales);
+    let full: Vec<f32> =
+        rows.flat_map(|(row, s)| row.iter().map(move |w| f32::from(*w) * s)).collect();
+    let x = noise(9 * k, 2);
+    let matrices = [
+        PackedMatrix::pack_as(&full, n, k, false),
+        PackedMatrix::pack_widened(&values, &scales, k),
+    ];
+    for batch in [1, 2, 9] {
+        let [full, widened] = matrices.each_ref().map(|matrix| {
+            let mut y = noise(batch * n, 3);
+            let rows = Rows { data: &x, stride: k };
+            kernels().accumulate(matrix, batch, rows, RowsMut { data: &mut y, stride: n });
+            y
+        });
+        assert_eq!(full, widened, "{batch}");
+    }
+}

@@ -8,9 +8,10 @@ use crate::transcript::{Alternative, Final, Partial, TimedWord, join};
 impl Session {
     /// Text of a word of this stream.
     pub fn text(&self, word: Word) -> &str {
-        match (&self.recognizer.constraint, self.lexical) {
-            (Constraint::Lexicon(lexicon), true) => lexicon.word(word.id),
-            _ => self.recognizer.tokens.text(word.id).unwrap_or(""),
+        match &self.constraint {
+            Constraint::Lexicon(lexicon) => lexicon.word(word.id),
+            Constraint::Text(text) => text.word(word.id),
+            Constraint::Free => self.recognizer.tokens.text(word.id).unwrap_or(""),
         }
     }
 

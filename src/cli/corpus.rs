@@ -9,8 +9,8 @@ use crossbeam_channel::Sender;
 use vivavoce::audio::AudioSource;
 use vivavoce::metrics::normalize_text;
 
-use crate::cli::args::EvaluateArguments;
-use crate::cli::input::{decode, open};
+use super::args::SelectionArguments;
+use super::input::{decode, open};
 
 /// One utterance; its audio is a file or has been read from a shard.
 pub struct Utterance {
@@ -39,9 +39,8 @@ impl Utterance {
     }
 }
 
-/// The utterances that `arguments` ask for, in a fixed order; nothing is decoded yet.
-pub fn list(arguments: &EvaluateArguments) -> anyhow::Result<Vec<Utterance>> {
-    let folder = &arguments.folder;
+/// The utterances in `folder` that are asked for, in a fixed order; nothing is decoded yet.
+pub fn list(folder: &Path, arguments: &SelectionArguments) -> anyhow::Result<Vec<Utterance>> {
     let manifest = folder.join("manifest.tsv");
     let mut all = if manifest.exists() {
         shards(folder, &manifest, &arguments.split)?
@@ -89,6 +88,32 @@ fn shards(folder: &Path, manifest: &Path, split: &str) -> anyhow::Result<Vec<Utt
         });
     }
     Ok(out)
+}
+
+/// Utterances of files and folders with their audio: a file needs no text.
+pub fn gather(paths: &[PathBuf], arguments: &SelectionArguments) -> anyhow::Result<Vec<Utterance>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let listed = list(path, arguments)?;
+            let (sender, utterances) = crossbeam_channel::unbounded();
+            load(listed, &sender);
+            drop(sender);
+            all.extend(utterances);
+            continue;
+        }
+        let text = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
+        all.push(Utterance {
+            set: String::new(),
+            id: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            text: normalize_text(&text),
+            expected_ms: 0,
+            audio: Audio::File(path.clone()),
+        });
+    }
+    let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+    anyhow::ensure!(!all.is_empty(), "{}: no audio with text found", names.join(", "));
+    Ok(all)
 }
 
 fn files(folder: &Path) -> anyhow::Result<Vec<Utterance>> {
