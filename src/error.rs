@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong with its value.
         reason: String,
     },
+    /// A device cannot be recorded from. Choose another (`vivavoce devices`) or repair what the reason names.
+    #[error("cannot record from {name}: {reason}")]
+    Device {
+        /// The device as it was asked for.
+        name: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A call that does not fit the state, such as audio after the end of the stream.
     #[error("wrong use: {reason}")]
     Usage {

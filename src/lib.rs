@@ -37,9 +37,11 @@
 pub mod attention;
 pub mod audio;
 pub mod config;
+pub mod endpoint;
 pub mod error;
 pub mod features;
 pub mod lexicon;
+pub mod listener;
 pub mod lm;
 pub mod metrics;
 pub mod model;
@@ -49,7 +51,9 @@ pub mod recognizer;
 pub mod search;
 pub mod tokens;
 pub mod transcript;
+pub mod voice;
 
 pub use error::{Error, Result};
+pub use listener::Listener;
 pub use model::Precision;
 pub use recognizer::{Batcher, Recognizer, SearchKind, Session, SessionOptions};

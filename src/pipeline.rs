@@ -2,23 +2,32 @@
 //! out at the end of a bounded channel.
 //!
 //! ```text
-//! AudioSource --chunk--> [channel] --> resample, features, model, search --Event--> [channel] --> caller
+//! AudioSource --chunk--> [channel] --> resample, listen (features, model, search) --Event--> [channel] --> caller
 //! ```
-//! Both channels block their sender when full, so a slow caller slows the reading and nothing is lost. Chunks travel back on a
-//! third channel and are used again.
+//! Both channels block their sender when full, so a slow caller slows the reading and nothing is lost; only a source that cannot
+//! wait, such as a microphone, drops audio then, and says so. Chunks travel back on a third channel and are used again.
 
+mod reader;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::audio::{AudioSource, Resampler};
+use crate::endpoint::EndpointOptions;
 use crate::error::Result;
-use crate::recognizer::{Recognizer, Session, SessionOptions};
+use crate::listener::Listener;
+use crate::recognizer::{Recognizer, SessionOptions};
 use crate::transcript::Event;
 
-/// Chunks in flight between reader and worker.
-const CHUNKS: usize = 32;
+/// Pieces in flight between reader and worker: with [`PIECES_A_SECOND`] nine seconds.
+const PIECES: usize = 90;
+/// Chunks are cut into pieces of this part of a second.
+const PIECES_A_SECOND: u32 = 10;
 /// Events in flight between worker and caller.
 const EVENTS: usize = 256;
 
@@ -37,25 +46,113 @@ pub enum Pace {
 pub struct PipelineOptions {
     /// The stream.
     pub session: SessionOptions,
+    /// Ends of segments; none: the whole stream is one.
+    pub endpoints: Option<EndpointOptions>,
     /// Reading speed.
     pub pace: Pace,
     /// Whether to send [`Event::Partial`] whenever the words change.
     pub partials: bool,
+    /// Whether to send [`Event::Status`].
+    pub status: bool,
     /// Readings in [`crate::transcript::Final::alternatives`]; 0 for none.
     pub alternatives: usize,
 }
 
 enum Message {
-    Chunk(Vec<f32>),
-    Failed(String),
+    Piece { samples: Vec<f32>, captured: Instant },
+    Lost { seconds: f32 },
+    Interrupted(String),
     Warning(String),
+    Failed(String),
+    Stop,
 }
 
-/// A stream being transcribed. Dropping it stops the threads.
+/// A source being read ahead, before there is a recogniser: up to nine seconds wait in the queue.
+#[derive(Debug)]
+pub struct Capture {
+    rate_hz: u32,
+    messages: Receiver<Message>,
+    spares: Sender<Vec<f32>>,
+    stopper: Stopper,
+    reader: JoinHandle<()>,
+}
+
+/// Ends a pipeline from another thread; what was captured until then is still transcribed.
+#[derive(Debug, Clone)]
+pub struct Stopper {
+    flag: Option<Arc<AtomicBool>>,
+    stopped: Arc<AtomicBool>,
+    messages: Sender<Message>,
+}
+
+impl Stopper {
+    /// Ends the stream: at once for a source that can be told, else after what it has delivered.
+    pub fn stop(&self) {
+        if self.stopped.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match &self.flag {
+            Some(flag) => flag.store(true, Ordering::Relaxed),
+            None => _ = self.messages.send(Message::Stop),
+        }
+    }
+}
+
+impl Capture {
+    /// Starts to read `source`.
+    pub fn start(source: Box<dyn AudioSource + Send>, pace: Pace) -> Self {
+        let rate_hz = source.sample_rate_hz();
+        let (sender, messages) = bounded(PIECES);
+        let (spares, returned) = bounded(PIECES + 1);
+        let stopper =
+            Stopper { flag: source.stop_flag(), stopped: Arc::default(), messages: sender.clone() };
+        let reader = std::thread::spawn(move || reader::read(source, pace, &sender, &returned));
+        Self { rate_hz, messages, spares, stopper, reader }
+    }
+
+    /// Ends it from another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Starts to transcribe what is and will be read; `options.pace` was settled before.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] if the options do not fit the model, or the source's rate is out of range.
+    pub fn transcribe(
+        self,
+        recognizer: &Recognizer,
+        options: &PipelineOptions,
+    ) -> Result<Pipeline> {
+        let listener = Listener::new(
+            recognizer,
+            &options.session,
+            options.endpoints.as_ref(),
+            options.alternatives,
+        )?;
+        let resampler = Resampler::new(self.rate_hz, listener.sample_rate_hz())?;
+        let (event_sender, events) = bounded(EVENTS);
+        let worker = worker::Worker::new(
+            listener,
+            resampler,
+            event_sender,
+            options.partials,
+            options.status,
+        );
+        let (messages, spares) = (self.messages, self.spares);
+        let worker = std::thread::spawn(move || worker.run(&messages, &spares));
+        let stopper = self.stopper;
+        Ok(Pipeline { events: Some(events), stopper, worker: Some(worker), reader: self.reader })
+    }
+}
+
+/// A stream being transcribed. Dropping it stops the threads; a reader that is waiting for its source ends when that delivers.
 #[derive(Debug)]
 pub struct Pipeline {
     events: Option<Receiver<Event>>,
-    threads: Vec<JoinHandle<()>>,
+    stopper: Stopper,
+    worker: Option<JoinHandle<()>>,
+    reader: JoinHandle<()>,
 }
 
 impl Pipeline {
@@ -68,30 +165,25 @@ impl Pipeline {
         source: Box<dyn AudioSource + Send>,
         options: &PipelineOptions,
     ) -> Result<Self> {
-        let session = recognizer.session(&options.session)?;
-        let resampler = Resampler::new(source.sample_rate_hz(), session.sample_rate_hz())?;
-        let (chunk_sender, chunks) = bounded(CHUNKS);
-        let (spare_sender, spares) = bounded(CHUNKS + 1);
-        let (event_sender, events) = bounded(EVENTS);
-        let pace = options.pace;
-        let worker = Worker {
-            session,
-            resampler,
-            resampled: Vec::new(),
-            events: event_sender,
-            partials: options.partials,
-            alternatives: options.alternatives,
-        };
-        let threads = vec![
-            std::thread::spawn(move || read(source, pace, &chunk_sender, &spares)),
-            std::thread::spawn(move || worker.run(&chunks, &spare_sender)),
-        ];
-        Ok(Self { events: Some(events), threads })
+        // Refuse before anything is read.
+        recognizer.session(&options.session)?;
+        Resampler::new(source.sample_rate_hz(), recognizer.config().features.sample_rate_hz)?;
+        Capture::start(source, options.pace).transcribe(recognizer, options)
     }
 
     /// The events, in order; ends after [`Event::Final`] of the last segment or a fatal [`Event::Error`].
     pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
         self.events.iter().flat_map(Receiver::iter)
+    }
+
+    /// Ends it from another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Whether the source is no longer read.
+    pub fn is_read(&self) -> bool {
+        self.reader.is_finished()
     }
 }
 
@@ -99,119 +191,13 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         // Without a receiver the worker's next send fails, then the reader's.
         self.events = None;
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        if let Some(flag) = &self.stopper.flag {
+            flag.store(true, Ordering::Relaxed);
         }
-    }
-}
-
-fn read(
-    mut source: Box<dyn AudioSource + Send>,
-    pace: Pace,
-    chunks: &Sender<Message>,
-    spares: &Receiver<Vec<f32>>,
-) {
-    let rate = f64::from(source.sample_rate_hz());
-    let start = Instant::now();
-    let mut samples = 0_u64;
-    loop {
-        let mut chunk = spares.try_recv().unwrap_or_default();
-        match source.next_chunk(&mut chunk) {
-            Ok(true) => {
-                samples += chunk.len() as u64;
-                if pace == Pace::Realtime {
-                    let due = start + Duration::from_secs_f64(samples as f64 / rate);
-                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                }
-                if chunks.send(Message::Chunk(chunk)).is_err() {
-                    return;
-                }
-            }
-            Ok(false) => break,
-            Err(error) => {
-                let _ = chunks.send(Message::Failed(error.to_string()));
-                return;
-            }
+        // If the queue is full the worker is not waiting for it.
+        let _ = self.stopper.messages.try_send(Message::Stop);
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
         }
-    }
-    for warning in source.warnings() {
-        let _ = chunks.send(Message::Warning(warning.clone()));
-    }
-}
-
-struct Worker {
-    session: Session,
-    resampler: Resampler,
-    resampled: Vec<f32>,
-    events: Sender<Event>,
-    partials: bool,
-    alternatives: usize,
-}
-
-/// The caller no longer listens.
-struct Gone;
-
-impl Worker {
-    fn run(mut self, chunks: &Receiver<Message>, spares: &Sender<Vec<f32>>) {
-        let _ = self.transcribe(chunks, spares);
-    }
-
-    fn transcribe(
-        &mut self,
-        chunks: &Receiver<Message>,
-        spares: &Sender<Vec<f32>>,
-    ) -> std::result::Result<(), Gone> {
-        for message in chunks {
-            match message {
-                Message::Chunk(chunk) => {
-                    self.resampled.clear();
-                    if let Err(error) = self.resampler.process_into(&chunk, &mut self.resampled) {
-                        return self.fail(error.to_string());
-                    }
-                    self.hear()?;
-                    let _ = spares.try_send(chunk);
-                }
-                Message::Warning(message) => self.send(Event::Error { message, fatal: false })?,
-                Message::Failed(message) => return self.fail(message),
-            }
-        }
-        self.resampled.clear();
-        if let Err(error) = self.resampler.finish_into(&mut self.resampled) {
-            return self.fail(error.to_string());
-        }
-        self.hear()?;
-        match self.session.finish() {
-            Ok(changed) => self.tell(changed)?,
-            Err(error) => return self.fail(error.to_string()),
-        }
-        self.send(Event::Final(self.session.result(self.alternatives)))
-    }
-
-    fn hear(&mut self) -> std::result::Result<(), Gone> {
-        match self.session.accept_waveform(&self.resampled) {
-            Ok(changed) => self.tell(changed),
-            Err(error) => self.fail(error.to_string()).and(Err(Gone)),
-        }
-    }
-
-    fn tell(&mut self, changed: bool) -> std::result::Result<(), Gone> {
-        if changed && self.partials {
-            return self.send(Event::Partial(self.session.partial()));
-        }
-        Ok(())
-    }
-
-    /// Ends the stream; what was understood before is still told.
-    fn fail(&mut self, message: String) -> std::result::Result<(), Gone> {
-        let _ = self.session.finish();
-        let result = self.session.result(self.alternatives);
-        if !result.text.is_empty() {
-            self.send(Event::Final(result))?;
-        }
-        self.send(Event::Error { message, fatal: true })
-    }
-
-    fn send(&self, event: Event) -> std::result::Result<(), Gone> {
-        self.events.send(event).map_err(|_| Gone)
     }
 }

@@ -65,6 +65,17 @@ pub enum Event {
         /// Seconds from the start of the stream.
         time: f32,
     },
+    /// How the stream is doing, every 100 ms of audio.
+    Status {
+        /// Seconds of audio heard.
+        time: f32,
+        /// Milliseconds from the capture of the latest audio to now, when it has been heard.
+        lag_ms: f32,
+        /// The loudest sample of late, in 0..=1.
+        peak: f32,
+        /// Whether a voice is heard.
+        voice: bool,
+    },
     /// Audio was lost because the queue was full.
     Overrun {
         /// Seconds lost since the last such event.

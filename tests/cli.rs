@@ -51,7 +51,7 @@ pub struct Ran {
     pub err: String,
 }
 
-fn ran(command: &mut Command) -> Ran {
+pub fn ran(command: &mut Command) -> Ran {
     described(&command.output().unwrap())
 }
 
@@ -63,7 +63,7 @@ fn described(output: &Output) -> Ran {
     }
 }
 
-fn json_lines(text: &str) -> Vec<Value> {
+pub fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

@@ -8,10 +8,17 @@ mod batcher;
 mod cli;
 mod cli_bench;
 mod cli_evaluate;
+#[cfg(unix)]
+mod cli_listen;
 mod common;
 mod golden;
+mod listen;
+#[cfg(all(feature = "mic", target_os = "linux"))]
+mod microphone;
 mod robustness;
 mod rules;
 mod session;
+#[cfg(target_os = "linux")]
+mod soak;
 mod speech;
 mod streaming;

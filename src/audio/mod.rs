@@ -1,28 +1,56 @@
 //! All that yields samples.
 
+#[cfg(feature = "mic")]
+pub mod microphone;
 #[cfg(feature = "media")]
 mod opus;
+mod raw;
 mod resample;
 mod riff;
 mod wav;
 
 #[cfg(feature = "media")]
 pub use opus::OpusSource;
+pub use raw::{RawFormat, RawSource};
 pub use resample::Resampler;
 pub use wav::WavSource;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use crate::error::Result;
 
 /// Rates that sources and the resampler accept.
 pub const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
+/// What may happen to a live source.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incident {
+    /// Audio was dropped because nobody took it in time.
+    Lost {
+        /// Its length.
+        seconds: f32,
+    },
+    /// The device does not deliver; the source tries to open it again.
+    Interrupted {
+        /// What is wrong, for the user.
+        reason: String,
+    },
+    /// Nothing is lost, but the user should know.
+    Note {
+        /// What is the matter.
+        message: String,
+    },
+}
+
 /// A stream of mono samples in [-1, 1].
 pub trait AudioSource {
     /// Samples a second.
     fn sample_rate_hz(&self) -> u32;
 
-    /// Replaces the contents of `out` by the next chunk. `false`, with an empty `out`, means that
-    /// the source has ended; it stays so.
+    /// Replaces the contents of `out` by the next chunk, which may be empty. `false`, with an empty
+    /// `out`, means that the source has ended; it stays so.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if reading fails and [`Error::Audio`](crate::Error::Audio)
@@ -33,6 +61,21 @@ pub trait AudioSource {
     /// once the source has ended.
     fn warnings(&self) -> &[String] {
         &[]
+    }
+
+    /// What has happened to the source since the last call, oldest first.
+    fn take_incidents(&mut self) -> Vec<Incident> {
+        Vec::new()
+    }
+
+    /// When the last sample of the last chunk was captured; none: at the moment it was read.
+    fn captured_at(&self) -> Option<Instant> {
+        None
+    }
+
+    /// For a source without an end: a flag that, once set, lets it end after what it has captured.
+    fn stop_flag(&self) -> Option<Arc<AtomicBool>> {
+        None
     }
 
     /// Reads to the end.

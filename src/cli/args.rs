@@ -17,6 +17,10 @@ pub struct Arguments {
 pub enum Command {
     /// Write what is said in audio files
     Transcribe(TranscribeArguments),
+    /// Write what is being said, into a microphone or a pipe
+    Listen(ListenArguments),
+    /// List the microphones
+    Devices(DevicesArguments),
     /// Measure error rates on speech with known text
     Evaluate(EvaluateArguments),
     /// Measure speed, latency and memory
@@ -129,6 +133,84 @@ pub struct TranscribeArguments {
     /// Also give up to N other readings (with --json)
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub alternatives: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FormatArgument {
+    /// Signed 16 bits
+    S16le,
+    /// 32-bit float
+    F32le,
+}
+
+/// Lengths are seconds; 0 switches a rule off.
+#[derive(Debug, Args)]
+pub struct EndpointArguments {
+    /// Silence that ends a segment in which nothing was said
+    #[arg(long, value_name = "S", allow_hyphen_values = true, default_value_t = 2.4)]
+    pub endpoint_silence: f32,
+    /// Silence that ends a segment after words
+    #[arg(long, value_name = "S", allow_hyphen_values = true, default_value_t = 1.2)]
+    pub endpoint_after_speech: f32,
+    /// Length at which a segment is cut behind its last confirmed word
+    #[arg(long, value_name = "S", allow_hyphen_values = true, default_value_t = 20.0)]
+    pub endpoint_utterance: f32,
+    /// One segment until the end
+    #[arg(long)]
+    pub no_endpoints: bool,
+    /// Keep the encoder's memory over endpoints
+    #[arg(long)]
+    pub keep_encoder: bool,
+    /// Compute in silence too
+    #[arg(long)]
+    pub no_sleep: bool,
+    /// Score from 0 to 1 that is a voice; lower hears fainter ones
+    #[arg(long, value_name = "X", allow_hyphen_values = true, default_value_t = 0.5)]
+    pub voice_threshold: f32,
+}
+
+#[derive(Debug, Args)]
+pub struct ListenArguments {
+    /// A WAV or Ogg Opus file instead of the microphone; - reads WAV or bare samples from stdin
+    #[arg(value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    /// Microphone, by name or number (see vivavoce devices) [default: the system's]
+    #[arg(long, env = "VIVAVOCE_DEVICE", value_name = "NAME|INDEX")]
+    pub device: Option<String>,
+    /// Bare samples on stdin are of this kind [default: WAV if it begins so, else s16le]
+    #[arg(long, value_enum)]
+    pub format: Option<FormatArgument>,
+    /// Rate of bare samples
+    #[arg(long, value_name = "HZ", default_value_t = 16_000)]
+    pub rate: u32,
+    /// Channels of bare samples
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub channels: usize,
+    #[command(flatten)]
+    pub endpoints: EndpointArguments,
+    /// Print JSON, one object a line, even on a terminal
+    #[arg(long)]
+    pub json: bool,
+    /// Begin each segment on the screen with its time
+    #[arg(long)]
+    pub timestamps: bool,
+    /// No level meter and lag on stderr
+    #[arg(long)]
+    pub no_status: bool,
+    /// Keep what was heard in a WAV file
+    #[arg(long, value_name = "FILE.wav")]
+    pub save: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DevicesArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

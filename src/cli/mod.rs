@@ -4,9 +4,13 @@ mod align;
 mod args;
 mod bench;
 mod corpus;
+mod devices;
 mod evaluate;
 mod input;
 mod inspect;
+mod listen;
+mod recorder;
+mod screen;
 mod transcribe;
 
 pub use args::Arguments;
@@ -16,10 +20,17 @@ use vivavoce::Recognizer;
 
 use args::{Command, ModelArguments, SearchArguments};
 
+/// What to do without a microphone.
+#[cfg(not(feature = "mic"))]
+const NO_MICROPHONE: &str = "this program was built without the feature mic: build it with --features mic, or pipe \
+     audio in: arecord -f S16_LE -r 16000 | vivavoce listen -";
+
 /// Runs the command; `false` if a part of the work failed and was reported.
 pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     match &arguments.command {
         Command::Transcribe(a) => transcribe::run(a),
+        Command::Listen(a) => listen::run(a),
+        Command::Devices(a) => devices::run(a).map(|()| true),
         Command::Evaluate(a) => evaluate::run(a),
         Command::Bench(a) => bench::run(a),
         Command::Align(a) => align::run(a),

@@ -63,6 +63,7 @@ fn transcribe(
         pace: if arguments.realtime { Pace::Realtime } else { Pace::Unpaced },
         partials: arguments.stream,
         alternatives: arguments.alternatives,
+        ..PipelineOptions::default()
     };
     let pipeline = Pipeline::start(recognizer, source, &options)
         .with_context(|| file.display().to_string())?;

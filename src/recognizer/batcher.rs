@@ -130,7 +130,7 @@ impl Batcher {
         self.workspace.advance(&mut self.sessions);
         for ((session, id), ending) in self.sessions.iter_mut().zip(&self.ids).zip(&mut self.ending)
         {
-            let new = if std::mem::take(ending) { session.settle() } else { session.collect() };
+            let new = if std::mem::take(ending) { session.conclude() } else { session.collect() };
             if new {
                 changed(*id, session);
             }

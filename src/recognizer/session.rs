@@ -1,16 +1,16 @@
 //! [`Session`], the state of one stream.
 
 mod stages;
+mod words;
 
 use super::workspace;
 use super::{Recognizer, SearchKind, SessionOptions};
 use crate::attention::{KeyValues, Window};
-use crate::config::{LatencyMode, ModelConfig, Units};
+use crate::config::{LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
 use crate::features::{FeatureExtractor, Normalizer};
 use crate::model::{EncoderState, Model};
 use crate::search::{BeamSearch, Constraint, Greedy, Search, TextConstraint, Word};
-use crate::transcript::{Alternative, Final, Partial, TimedWord, join};
 
 /// Search for a known text: wide, as there is little to choose from.
 const ALIGN_BEAM: usize = 64;
@@ -19,6 +19,9 @@ const ALIGN_PRUNE_LOG_PROB: f32 = 60.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
+    /// At the end of a segment; audio may go on.
+    Settled,
+    /// At the end of the stream, whose padding was heard.
     Finished,
 }
 
@@ -38,6 +41,8 @@ pub struct Session {
     tentative: Vec<Word>,
     before: Vec<Word>,
     block: usize,
+    /// Block at which search began.
+    first_block: usize,
     /// Whether blocks have run since the words were last taken from search.
     ran: bool,
     samples: u64,
@@ -111,6 +116,7 @@ impl Session {
             tentative: Vec::new(),
             before: Vec::new(),
             block: 0,
+            first_block: 0,
             ran: false,
             samples: 0,
             settled: None,
@@ -143,6 +149,11 @@ impl Session {
         (self.samples as f64 / f64::from(self.sample_rate_hz())) as f32
     }
 
+    /// Samples heard, without the padding at the end.
+    pub fn num_samples(&self) -> u64 {
+        self.samples
+    }
+
     /// Hears samples in [-1, 1] at [`Session::sample_rate_hz`]. Returns whether the words have changed. The result does not
     /// depend on how the samples are split into calls.
     ///
@@ -160,8 +171,13 @@ impl Session {
     /// # Errors
     /// As [`Session::accept_waveform`].
     pub(super) fn hear(&mut self, samples: &[f32]) -> Result<()> {
-        if self.phase == Phase::Finished {
-            return Err(Error::Usage { reason: "audio after finish; call reset first".into() });
+        let fix = match self.phase {
+            Phase::Open => None,
+            Phase::Settled => Some("audio after settle; call next_segment first"),
+            Phase::Finished => Some("audio after finish; call reset first"),
+        };
+        if let Some(fix) = fix {
+            return Err(Error::Usage { reason: fix.into() });
         }
         self.extractor.accept_into(samples, &mut self.frames)?;
         self.samples += samples.len() as u64;
@@ -178,7 +194,7 @@ impl Session {
             return Ok(false);
         }
         workspace::with(|w| w.advance(std::slice::from_mut(self)));
-        Ok(self.settle())
+        Ok(self.conclude())
     }
 
     /// Makes features of the padding at the end; whether the stream was open.
@@ -199,13 +215,44 @@ impl Session {
         Ok(true)
     }
 
-    /// Settles on the best words after the last block; whether the words have changed.
-    pub(super) fn settle(&mut self) -> bool {
+    /// Takes the words after a batch; settles on the best ones if the padding was heard. Whether the words have changed.
+    pub(super) fn conclude(&mut self) -> bool {
+        if self.phase == Phase::Finished { self.decide() } else { self.collect() }
+    }
+
+    /// Settles on the best words of the blocks that were run.
+    fn decide(&mut self) -> bool {
         let changed = self.collect();
-        self.settled = Some(self.confirmed.len());
+        self.settled = self.settled.or(Some(self.confirmed.len()));
         self.search.finish();
         self.ran = true;
         self.collect() || changed
+    }
+
+    /// A segment is over: settles on the best words of the blocks that were run, without padding; what has not yet filled a block
+    /// belongs to the next segment. Returns whether the words have changed. Go on with [`Session::next_segment`].
+    pub fn settle(&mut self) -> bool {
+        if self.phase != Phase::Open {
+            return false;
+        }
+        self.phase = Phase::Settled;
+        self.decide()
+    }
+
+    /// Begins a new segment in the same stream: search starts afresh, the encoder remembers. Times go on. After
+    /// [`Session::finish`] it is a [`Session::reset`], since the encoder has heard the padding.
+    pub fn next_segment(&mut self) {
+        if self.phase == Phase::Finished {
+            self.reset();
+            return;
+        }
+        self.search.reset();
+        self.confirmed.clear();
+        self.tentative.clear();
+        self.ran = false;
+        self.first_block = self.block;
+        self.settled = None;
+        self.phase = Phase::Open;
     }
 
     /// Back to the start of a new stream with the same options; memory is kept.
@@ -220,6 +267,7 @@ impl Session {
         self.encoded = 0;
         self.ran = false;
         self.block = 0;
+        self.first_block = 0;
         self.samples = 0;
         self.settled = None;
         self.phase = Phase::Open;
@@ -254,67 +302,6 @@ impl Session {
     pub fn take_confirmed(&mut self, out: &mut Vec<Word>) {
         self.settled = self.settled.map(|_| 0);
         out.append(&mut self.confirmed);
-    }
-
-    /// Text of a word of this stream.
-    pub fn text(&self, word: Word) -> &str {
-        match &self.constraint {
-            Constraint::Lexicon(lexicon) => lexicon.word(word.id),
-            Constraint::Text(text) => text.word(word.id),
-            Constraint::Free => self.recognizer.tokens.text(word.id).unwrap_or(""),
-        }
-    }
-
-    fn joined<'a>(&self, words: impl IntoIterator<Item = &'a Word>) -> String {
-        let words = words.into_iter();
-        if self.lexical && self.recognizer.config().units == Units::Bpe {
-            return self.recognizer.tokens.detokenise(words.map(|w| w.id));
-        }
-        join(words.map(|&w| self.text(w)))
-    }
-
-    /// Time at which `block` ends in the audio.
-    fn block_end_s(&self, block: u32) -> f32 {
-        let frame_s = self.recognizer.config().encoder_frame_ms() / 1000.0;
-        (block as usize * self.mode.block_frames) as f32 * frame_s
-    }
-
-    /// A word with its times, which are those of its first and last block.
-    pub fn timed(&self, word: Word) -> TimedWord {
-        TimedWord {
-            word: self.text(word).to_owned(),
-            start: self.block_end_s(word.first_block).min(self.time_s()),
-            end: self.block_end_s(word.last_block + 1).min(self.time_s()),
-            conf: word.log_prob.exp().clamp(0.0, 1.0),
-        }
-    }
-
-    /// What is known so far.
-    pub fn partial(&self) -> Partial {
-        let confirmed = self.joined(&self.confirmed);
-        let tentative = self.joined(&self.tentative);
-        let partial = self.joined(self.confirmed.iter().chain(&self.tentative));
-        Partial { partial, confirmed, tentative, time: self.time_s() }
-    }
-
-    /// The result, with up to `alternatives` other readings; complete after [`Session::finish`].
-    pub fn result(&self, alternatives: usize) -> Final {
-        let others = if alternatives > 0 { self.search.n_best(alternatives) } else { Vec::new() };
-        // Search knows the words that it has not yet handed out, or that the end settled.
-        let common =
-            &self.confirmed[..self.settled.unwrap_or(usize::MAX).min(self.confirmed.len())];
-        Final {
-            text: self.partial().partial,
-            result: self.confirmed.iter().chain(&self.tentative).map(|&w| self.timed(w)).collect(),
-            alternatives: others
-                .into_iter()
-                .map(|h| Alternative {
-                    text: self.joined(common.iter().chain(&h.words)),
-                    score: h.score,
-                })
-                .collect(),
-            time: self.time_s(),
-        }
     }
 
     /// Bytes that this stream holds besides the shared model and the buffers of its thread.

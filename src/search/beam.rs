@@ -82,11 +82,6 @@ impl BeamSearch {
         }
     }
 
-    /// What the words are found under.
-    pub fn constraint(&self) -> &Constraint {
-        &self.constraint
-    }
-
     fn begin(&mut self, state_size: usize) {
         self.pool.clear(state_size);
         let state = self.pool.zeros();
@@ -321,6 +316,10 @@ impl Search for BeamSearch {
 
     fn num_blocks(&self) -> u32 {
         self.block
+    }
+
+    fn last_token_block(&self) -> Option<u32> {
+        self.closed.first().map(|path| path.last_block).filter(|block| *block != NONE)
     }
 }
 

@@ -12,6 +12,7 @@ pub struct Greedy {
     state: Vec<f32>,
     token: TokenId,
     block: u32,
+    last_token_block: Option<u32>,
     /// Steps of the network that this block may still take.
     steps_left: usize,
     score: f64,
@@ -28,6 +29,7 @@ impl Greedy {
             state: Vec::new(),
             token: end_of_block,
             block: 0,
+            last_token_block: None,
             steps_left: 0,
             score: 0.0,
             confirmed: Vec::new(),
@@ -79,6 +81,7 @@ impl Search for Greedy {
             self.steps_left = 0;
             self.block += 1;
         } else {
+            self.last_token_block = Some(self.block);
             let (first_block, last_block) = (self.block, self.block);
             self.confirmed.push(Word { id: token, first_block, last_block, log_prob });
         }
@@ -96,6 +99,7 @@ impl Search for Greedy {
         self.state.fill(0.0);
         self.token = self.end_of_block;
         self.block = 0;
+        self.last_token_block = None;
         self.score = 0.0;
         self.confirmed.clear();
         self.finished = false;
@@ -114,5 +118,9 @@ impl Search for Greedy {
 
     fn num_blocks(&self) -> u32 {
         self.block
+    }
+
+    fn last_token_block(&self) -> Option<u32> {
+        self.last_token_block
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Path {
     pub recent: u128,
     /// Of the unfinished word.
     pub first_block: u32,
+    /// Of the newest token; `NONE` before the first.
+    pub last_block: u32,
     /// Of the unfinished word.
     pub word_log_prob: f32,
 }
@@ -73,6 +75,7 @@ impl Path {
             tokens_hash: 0,
             recent: 0,
             first_block: 0,
+            last_block: NONE,
             word_log_prob: 0.0,
         }
     }
@@ -101,6 +104,7 @@ impl Path {
             self.first_block = block;
             self.word_log_prob = 0.0;
         }
+        self.last_block = block;
         self.token = token;
         self.tokens_hash = hash(self.tokens_hash, token);
         // One more than the token, so that nothing differs from token 0.

@@ -121,6 +121,9 @@ pub trait Search: Send {
 
     /// Blocks read since the start of the stream.
     fn num_blocks(&self) -> u32;
+
+    /// Block in which the best hypothesis emitted its newest token; none before the first.
+    fn last_token_block(&self) -> Option<u32>;
 }
 
 fn bounded(log_prob: f32) -> f32 {

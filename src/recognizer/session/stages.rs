@@ -57,7 +57,9 @@ impl Session {
     /// Begins the next block if its frames are there.
     pub(in crate::recognizer) fn begin_block(&mut self) -> bool {
         let ended = self.phase == Phase::Finished && self.frames.is_empty();
-        let ready = self.window.is_ready(self.block, self.memory.num_frames(), ended);
+        // Between segments blocks wait for the next one.
+        let ready = self.phase != Phase::Settled
+            && self.window.is_ready(self.block, self.memory.num_frames(), ended);
         if ready {
             let state_size = self.recognizer.model.state_size();
             self.search.begin_block(state_size, self.mode.max_tokens_per_block);

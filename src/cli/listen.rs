@@ -1,0 +1,213 @@
+//! `vivavoce listen`.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use vivavoce::audio::{AudioSource, RawFormat, RawSource, WavSource};
+use vivavoce::endpoint::{AfterEndpoint, EndpointOptions};
+use vivavoce::pipeline::{Capture, Pace, PipelineOptions, Stopper};
+use vivavoce::transcript::Event;
+
+use super::args::{EndpointArguments, FormatArgument, ListenArguments};
+use super::recorder::Recorder;
+use super::screen::Screen;
+
+type Source = Box<dyn AudioSource + Send>;
+
+/// Exit code of a program that the user broke off.
+const BROKEN_OFF: i32 = 130;
+/// How long the last status stays before the words are gone from the queue.
+const SETTLE: Duration = Duration::from_millis(20);
+
+impl EndpointArguments {
+    fn options(&self) -> Option<EndpointOptions> {
+        let length = |seconds: f32| if seconds == 0.0 { f32::INFINITY } else { seconds };
+        (!self.no_endpoints).then(|| EndpointOptions {
+            silence_s: length(self.endpoint_silence),
+            after_speech_s: length(self.endpoint_after_speech),
+            utterance_s: length(self.endpoint_utterance),
+            after: if self.keep_encoder { AfterEndpoint::Keep } else { AfterEndpoint::Reset },
+            sleep: !self.no_sleep,
+            voice_threshold: self.voice_threshold,
+            ..EndpointOptions::default()
+        })
+    }
+}
+
+pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
+    let endpoints = arguments.endpoints.options();
+    if let Some(endpoints) = &endpoints {
+        endpoints.validate().map_err(super::UsageError)?;
+    }
+    let source = open(arguments)?;
+    let source: Source = match &arguments.save {
+        Some(path) => Box::new(Recorder::create(path, source)?),
+        None => source,
+    };
+    // The queue fills while the model is being loaded.
+    let capture = Capture::start(source, Pace::Unpaced);
+    stop_on_signal(capture.stopper())?;
+    let recognizer = super::recognizer(&arguments.model)?;
+    super::check(&recognizer, &arguments.search)?;
+    let terminal = std::io::stdout().is_terminal() && !arguments.json;
+    let options = PipelineOptions {
+        session: arguments.search.options(),
+        endpoints,
+        partials: true,
+        status: !arguments.no_status && std::io::stderr().is_terminal(),
+        ..PipelineOptions::default()
+    };
+    let pipeline = capture.transcribe(&recognizer, &options)?;
+    let mut output = if terminal {
+        Output::Screen(Screen::new(options.status, arguments.timestamps))
+    } else {
+        Output::Lines { status: options.status, drawn: false }
+    };
+    let mut good = true;
+    for event in pipeline.events() {
+        match &event {
+            Event::Error { message, fatal: true } => {
+                output.message(&format!("error: {message}"))?;
+                good = false;
+            }
+            Event::Error { message, fatal: false } => {
+                output.message(&format!("warning: {message}"))?;
+            }
+            Event::Overrun { lost_s } => output.message(&format!(
+                "warning: fell behind: {:.0} ms of audio lost; try --latency low or a smaller --beam",
+                lost_s * 1000.0
+            ))?,
+            _ => output.show(&event)?,
+        }
+    }
+    output.close()?;
+    // What is being saved is whole once the source has been dropped; a reader that waits for its source is left.
+    for _ in 0..10 {
+        if pipeline.is_read() {
+            break;
+        }
+        std::thread::sleep(SETTLE);
+    }
+    Ok(good)
+}
+
+/// The first signal ends the stream and lets the last word come out; the second ends the program.
+fn stop_on_signal(stopper: Stopper) -> anyhow::Result<()> {
+    let once = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        if once.swap(true, Ordering::Relaxed) {
+            std::process::exit(BROKEN_OFF);
+        }
+        stopper.stop();
+    })
+    .context("cannot catch Ctrl-C")
+}
+
+fn open(arguments: &ListenArguments) -> anyhow::Result<Source> {
+    match &arguments.input {
+        None => microphone(arguments.device.as_deref()),
+        Some(path) if path == Path::new("-") => {
+            if std::io::stdin().is_terminal() {
+                anyhow::bail!(
+                    "stdin is a terminal; pipe audio in: arecord -f S16_LE -r 16000 | vivavoce listen -"
+                );
+            }
+            stdin(arguments)
+        }
+        Some(path) => super::input::open(path),
+    }
+}
+
+#[cfg(feature = "mic")]
+fn microphone(device: Option<&str>) -> anyhow::Result<Source> {
+    Ok(Box::new(vivavoce::audio::microphone::MicrophoneSource::open(device)?))
+}
+
+#[cfg(not(feature = "mic"))]
+fn microphone(_: Option<&str>) -> anyhow::Result<Source> {
+    anyhow::bail!("{}", super::NO_MICROPHONE)
+}
+
+/// WAV if it begins like WAV and nothing else was said, else bare samples.
+fn stdin(arguments: &ListenArguments) -> anyhow::Result<Source> {
+    let mut stdin = std::io::stdin();
+    let mut start = [0; 4];
+    let mut filled = 0;
+    if arguments.format.is_none() {
+        while filled < start.len() {
+            match stdin.read(&mut start[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e).context("cannot read stdin"),
+            }
+        }
+    }
+    let reader = std::io::Cursor::new(start[..filled].to_vec()).chain(stdin);
+    if start[..filled] == *b"RIFF" {
+        return Ok(Box::new(WavSource::from_reader("(stdin)", reader)?));
+    }
+    let format = match arguments.format {
+        None | Some(FormatArgument::S16le) => RawFormat::S16Le,
+        Some(FormatArgument::F32le) => RawFormat::F32Le,
+    };
+    let source = RawSource::new("(stdin)", reader, format, arguments.rate, arguments.channels)
+        .map_err(super::UsageError)?;
+    Ok(Box::new(source))
+}
+
+enum Output {
+    Screen(Screen),
+    /// JSON, an object a line; the status on stderr.
+    Lines {
+        status: bool,
+        drawn: bool,
+    },
+}
+
+impl Output {
+    fn show(&mut self, event: &Event) -> anyhow::Result<()> {
+        match (self, event) {
+            (Self::Screen(screen), _) => screen.show(event)?,
+            (Self::Lines { .. }, Event::Partial(partial)) => line(partial)?,
+            (Self::Lines { .. }, Event::Final(result)) => line(result)?,
+            (Self::Lines { status: true, drawn }, Event::Status { lag_ms, voice, .. }) => {
+                let voice = if *voice { "speech" } else { "silence" };
+                eprint!("\r\x1b[K{voice:7} lag {lag_ms:4.0} ms");
+                *drawn = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, text: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Screen(screen) => screen.message(text)?,
+            Self::Lines { drawn, .. } => {
+                let clear = if *drawn { "\r\x1b[K" } else { "" };
+                eprintln!("{clear}{text}");
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Screen(screen) => screen.close()?,
+            Self::Lines { drawn: true, .. } => eprint!("\r\x1b[K"),
+            Self::Lines { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+fn line(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}

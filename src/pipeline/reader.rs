@@ -1,0 +1,73 @@
+//! The thread that waits for the source.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, SendError, Sender};
+
+use super::{Message, PIECES_A_SECOND, Pace};
+use crate::audio::{AudioSource, Incident};
+
+/// Reads to the end, or until nobody listens.
+pub(super) fn read(
+    mut source: Box<dyn AudioSource + Send>,
+    pace: Pace,
+    messages: &Sender<Message>,
+    spares: &Receiver<Vec<f32>>,
+) {
+    let _ending = Ending(messages);
+    let _ = pass_on(source.as_mut(), pace, messages, spares);
+}
+
+/// Tells the worker that nothing more comes, however the reader ends.
+struct Ending<'a>(&'a Sender<Message>);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.send(Message::Stop);
+    }
+}
+
+fn pass_on(
+    source: &mut dyn AudioSource,
+    pace: Pace,
+    messages: &Sender<Message>,
+    spares: &Receiver<Vec<f32>>,
+) -> Result<(), SendError<Message>> {
+    let rate = source.sample_rate_hz();
+    let piece = (rate / PIECES_A_SECOND) as usize;
+    let start = Instant::now();
+    let mut samples = 0_u64;
+    let mut chunk = Vec::new();
+    loop {
+        let more = match source.next_chunk(&mut chunk) {
+            Ok(more) => more,
+            Err(error) => return messages.send(Message::Failed(error.to_string())),
+        };
+        for incident in source.take_incidents() {
+            messages.send(match incident {
+                Incident::Lost { seconds } => Message::Lost { seconds },
+                Incident::Interrupted { reason } => Message::Interrupted(reason),
+                Incident::Note { message } => Message::Warning(message),
+            })?;
+        }
+        if !more {
+            break;
+        }
+        for samples_now in chunk.chunks(piece) {
+            samples += samples_now.len() as u64;
+            if pace == Pace::Realtime {
+                let due = start + Duration::from_secs_f64(samples as f64 / f64::from(rate));
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+            let captured = source.captured_at().unwrap_or_else(Instant::now);
+            let mut piece = spares.try_recv().unwrap_or_default();
+            piece.clear();
+            piece.extend_from_slice(samples_now);
+            messages.send(Message::Piece { samples: piece, captured })?;
+        }
+    }
+    for warning in source.warnings() {
+        messages.send(Message::Warning(warning.clone()))?;
+    }
+    Ok(())
+}
