@@ -80,6 +80,73 @@ fn streams_in_a_batch_equal_streams_alone_on_speech() {
     assert_equal_alone("en-small", recognizer, &streams);
 }
 
+/// Words of the segments of a stream that is cut after every second of `samples`.
+fn segments_alone(recognizer: &Recognizer, search: SearchKind, samples: &[f32]) -> Vec<Vec<Word>> {
+    let options = SessionOptions { search, ..Default::default() };
+    let mut session = recognizer.session(&options).unwrap();
+    let mut segments = Vec::new();
+    for second in samples.chunks(16_000) {
+        session.accept_waveform(second).unwrap();
+        session.settle();
+        segments.push(session.confirmed().to_vec());
+        session.next_segment();
+    }
+    segments
+}
+
+#[test]
+fn segments_of_streams_in_a_batch_equal_those_of_streams_alone() {
+    for (name, recognizer) in small_recognizers() {
+        let kinds = [SearchKind::Beam, SearchKind::Greedy, SearchKind::Tokens];
+        let inputs: Vec<_> = (0..3).map(|i| babble(3.3 + 0.4 * i as f32, i)).collect();
+        let mut batcher = Batcher::new(recognizer);
+        let mut segments = vec![Vec::new(); kinds.len()];
+        let ids = kinds
+            .map(|search| batcher.add(&SessionOptions { search, ..Default::default() }).unwrap());
+        for second in 0..5 {
+            for (id, samples) in ids.iter().zip(&inputs) {
+                if let Some(samples) = samples.chunks(16_000).nth(second) {
+                    batcher.accept_waveform(*id, samples).unwrap();
+                }
+            }
+            batcher.run(|_, _| ());
+            for ((id, samples), segments) in ids.iter().zip(&inputs).zip(&mut segments) {
+                let session = batcher.session_mut(*id).unwrap();
+                if samples.chunks(16_000).nth(second).is_some() {
+                    session.settle();
+                    segments.push(session.confirmed().to_vec());
+                    session.next_segment();
+                }
+            }
+        }
+        for ((search, samples), segments) in kinds.iter().zip(&inputs).zip(&segments) {
+            let expected = segments_alone(recognizer, *search, samples);
+            assert!(expected.iter().flatten().count() > 0, "{name}, {search:?}: nothing was said");
+            let bits = |all: &[Vec<Word>]| all.iter().map(|words| bits(words)).collect::<Vec<_>>();
+            assert_eq!(bits(segments), bits(&expected), "{name}, {search:?}");
+        }
+    }
+}
+
+#[test]
+fn blocks_that_wait_while_a_segment_is_settled_belong_to_the_next() {
+    for (name, recognizer) in small_recognizers() {
+        let samples = babble(3.0, 5);
+        let mut batcher = Batcher::new(recognizer);
+        let id = batcher.add(&SessionOptions::default()).unwrap();
+        batcher.accept_waveform(id, &samples).unwrap();
+        batcher.session_mut(id).unwrap().settle();
+        batcher.run(|_, _| ());
+        assert_eq!(batcher.session(id).unwrap().num_blocks(), 0, "{name}");
+        batcher.session_mut(id).unwrap().next_segment();
+        batcher.finish(id).unwrap();
+        batcher.run(|_, _| ());
+        let session = batcher.remove(id).unwrap();
+        let expected = alone(recognizer, &SessionOptions::default(), &samples);
+        assert_eq!(bits(session.confirmed()), bits(&expected), "{name}");
+    }
+}
+
 #[test]
 fn a_removed_stream_is_refused() {
     for (_, recognizer) in small_recognizers() {

@@ -11,6 +11,8 @@ use crate::search::{SearchScratch, StepBatch};
 
 /// Rows of the transducer computed at once: enough to make use of the weights, few enough to stay in the cache with them.
 const ROWS_TOGETHER: usize = 64;
+/// Sessions encoded at once, for the same reason, and so that the buffers do not grow with the number of streams.
+const SESSIONS_TOGETHER: usize = 32;
 
 /// Work of the stages of a batch; times where its caller gave it a clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +74,7 @@ impl Workspace {
         self.clock.map_or(Duration::ZERO, |clock| clock())
     }
 
-    /// Encodes the next frames; whether there were any.
+    /// Encodes the next frames of some sessions; whether there were any.
     fn encode(&mut self, sessions: &mut [Session]) -> bool {
         let start = self.now();
         self.frames.clear();
@@ -80,6 +82,9 @@ impl Workspace {
         for (i, session) in sessions.iter_mut().enumerate() {
             if session.push_frames(&mut self.frames) {
                 self.busy.push(i);
+            }
+            if self.busy.len() == SESSIONS_TOGETHER {
+                break;
             }
         }
         let Some(first) = self.busy.first() else { return false };
