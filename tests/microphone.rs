@@ -10,16 +10,39 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use vivavoce::SessionOptions;
 
 use crate::cli::{Place, json_lines, ran};
-use crate::common::{PLAIN_WAV, clip, real_folder, write_wav};
+use crate::common::{PLAIN_WAV, clip, real, real_folder, resampled, write_wav};
 
 /// No event takes longer, however slow the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The clip that is played: one sentence of the story.
+/// The clip that is played.
 const CLIP: &str = "sentence.wav";
-const SENTENCE: std::ops::Range<usize> = 676_800..732_800;
+
+/// A sentence, 16 kHz, whose words do not depend on when it begins. A microphone hears silence before it, so frames and blocks
+/// fall elsewhere than in the file, and a doubtful word may tip over ("wrote", "rode"); that is the model's doubt. The recordings
+/// asked for are read clearly and have no word with a common double.
+fn steady_sentence() -> Option<Vec<f32>> {
+    let recognizer = real()?;
+    let words = |samples: &[f32], silence: usize| {
+        let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+        session.accept_waveform(&vec![0.0; silence]).unwrap();
+        session.accept_waveform(samples).unwrap();
+        session.finish().unwrap();
+        session.result(0).text
+    };
+    let clips = ["harbour-int16-16000-mono", "garden-int16-48000-mono", "train-int16-44100-mono"];
+    let steady = clips.map(|name| clip(&format!("{name}.wav"))).into_iter().find(|samples| {
+        let text = words(samples, 0);
+        // Up to the half second of pre-roll, and no multiple of a frame.
+        text.contains(' ')
+            && [1100, 2700, 4500, 6300, 8100].iter().all(|n| words(samples, *n) == text)
+    });
+    assert!(steady.is_some(), "each clip changes its words with the silence before it");
+    steady
+}
 
 /// A sound server of its own, with a sink whose monitor is the default microphone.
 struct Sound {
@@ -40,7 +63,7 @@ fn installed(program: &str) -> bool {
 }
 
 impl Sound {
-    fn start(rate: u32, channels: u32) -> Option<Self> {
+    fn start(rate: u32, channels: u32, sentence: &[f32]) -> Option<Self> {
         if !installed("pulseaudio") || !installed("paplay") || !plugin() {
             println!("skipped: no PulseAudio, paplay or ALSA plugin for it");
             return None;
@@ -48,8 +71,9 @@ impl Sound {
         let place = Place::new();
         let conf = "pcm.!default {\n type pulse\n device \"virt.monitor\"\n}\n";
         std::fs::write(place.path().join(".asoundrc"), conf).unwrap();
-        let story = clip("story-int16-16000-mono.wav");
-        write_wav(&place.path().join(CLIP), PLAIN_WAV, &story[SENTENCE]);
+        // As the sink wants it, so that the server need not resample what is played.
+        let spec = hound::WavSpec { channels: channels as u16, sample_rate: rate, ..PLAIN_WAV };
+        write_wav(&place.path().join(CLIP), spec, &resampled(sentence, 16_000, rate));
         let server = Self::serve(place.path(), rate, channels);
         Some(Self { place, server, rate, channels })
     }
@@ -194,28 +218,40 @@ fn transcribed(place: &Place, model: &Path, file: &Path) -> String {
     ran(command.env("VIVAVOCE_MODEL", model)).out.trim().to_owned()
 }
 
-/// The way through the sound server is not bit-exact, and a doubtful word may tip over: one in four, no more.
-fn assert_like(heard: &str, expected: &str) {
-    let errors = vivavoce::metrics::word_errors(expected, heard);
-    let words = expected.split(' ').count();
-    assert!(words > 4 && errors.errors() * 4 <= words, "{heard:?} instead of {expected:?}");
+/// Plays the clip until it is heard whole: a program that gets too little of a busy machine loses audio, and says so. Returns
+/// how often it was played.
+fn understood(listening: &mut Listening, sound: &Sound) -> (String, usize) {
+    for times in 1..=5 {
+        listening.messages.try_iter().for_each(drop);
+        assert!(sound.play().wait().unwrap().success());
+        let text = listening.next_final();
+        if !listening.messages.try_iter().any(|message| message.starts_with("warning")) {
+            return (text, times);
+        }
+        // Whatever else comes of it.
+        std::thread::sleep(Duration::from_secs(3));
+        listening.shown.extend(listening.lines.try_iter());
+    }
+    panic!("each time audio was lost: {:?}", listening.shown.last());
 }
 
 fn a_played_clip_is_understood(rate: u32, channels: u32) {
     let Some(model) = real_folder() else { return };
-    let Some(sound) = Sound::start(rate, channels) else { return };
+    let Some(sentence) = steady_sentence() else { return };
+    let Some(sound) = Sound::start(rate, channels, &sentence) else { return };
     let mut listening = Listening::start(&sound, &model);
-    assert!(sound.play().wait().unwrap().success());
-    let text = listening.next_final();
+    let (text, times) = understood(&mut listening, &sound);
     let shown = listening.stop();
-    assert_like(&text, &transcribed(&sound.place, &model, &sound.clip()));
-    // What was kept gives the same lines again, whatever the time that each piece took.
-    let mut again = sound.place.command(&["listen", "kept.wav"]);
-    let again = json_lines(&ran(again.env("VIVAVOCE_MODEL", &model)).out);
-    let finals = |lines: &[Value]| -> Vec<String> {
-        lines.iter().filter_map(|v| Some(v["text"].as_str()?.to_owned())).collect()
-    };
-    assert_eq!(finals(&again), finals(&shown));
+    assert_eq!(text, transcribed(&sound.place, &model, &sound.clip()));
+    if times == 1 {
+        // What was kept gives the same lines again, whatever the time that each piece took.
+        let mut again = sound.place.command(&["listen", "kept.wav"]);
+        let again = json_lines(&ran(again.env("VIVAVOCE_MODEL", &model)).out);
+        let finals = |lines: &[Value]| -> Vec<String> {
+            lines.iter().filter_map(|v| Some(v["text"].as_str()?.to_owned())).collect()
+        };
+        assert_eq!(finals(&again), finals(&shown));
+    }
 }
 
 #[test]
@@ -231,7 +267,8 @@ fn a_stereo_device_of_44100_hz_hears_the_same() {
 #[test]
 fn a_device_that_dies_and_comes_back_costs_no_word_that_was_said() {
     let Some(model) = real_folder() else { return };
-    let Some(mut sound) = Sound::start(48_000, 2) else { return };
+    let Some(sentence) = steady_sentence() else { return };
+    let Some(mut sound) = Sound::start(48_000, 2, &sentence) else { return };
     let mut listening = Listening::start(&sound, &model);
     let mut player = sound.play();
     let confirmed = loop {
@@ -249,16 +286,15 @@ fn a_device_that_dies_and_comes_back_costs_no_word_that_was_said() {
     assert!(message.contains("trying to open it again"), "{message}");
     sound.revive();
     listening.wait_for_audio();
-    assert!(sound.play().wait().unwrap().success());
-    let text = listening.next_final();
-    assert_like(&text, &transcribed(&sound.place, &model, &sound.clip()));
+    let (text, times) = understood(&mut listening, &sound);
+    assert_eq!(text, transcribed(&sound.place, &model, &sound.clip()));
     let finals = listening.stop().iter().filter(|v| v["text"].is_string()).count();
-    assert_eq!(finals, 2);
+    assert!(finals == 2 || times > 1, "{finals} results");
 }
 
 #[test]
 fn devices_are_listed_and_a_wrong_one_is_named() {
-    let Some(sound) = Sound::start(48_000, 2) else { return };
+    let Some(sound) = Sound::start(48_000, 2, &[]) else { return };
     let mut command = sound.place.command(&["devices", "--json"]);
     let listed = ran(sound.environment(&mut command));
     assert_eq!(listed.code, 0, "{listed:?}");
