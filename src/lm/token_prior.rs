@@ -108,11 +108,11 @@ mod tests {
     fn costs_follow_the_last_two_tokens() {
         let prior = TokenPrior::from_bytes(file(), 2).unwrap();
         assert_eq!(prior.order(), 3);
-        let cost = |recent: u128, token| prior.after(recent).of(token) / STEP;
-        assert_eq!([cost(0, 0), cost(0, 1)], [0.0, 1.0]);
-        assert_eq!(cost(2, 0), 6.0, "token 1, and nothing before it");
-        assert_eq!(cost(1 << 16 | 2, 1), 16.0, "token 0, then token 1");
-        assert_eq!(cost(2 << 32 | 1 << 16 | 2, 1), 16.0, "older tokens do not count");
+        let cost = |recent: u128, token| (prior.after(recent).of(token) / STEP) as u32;
+        assert_eq!([cost(0, 0), cost(0, 1)], [0, 1]);
+        assert_eq!(cost(2, 0), 6, "token 1, and nothing before it");
+        assert_eq!(cost(1 << 16 | 2, 1), 16, "token 0, then token 1");
+        assert_eq!(cost(2 << 32 | 1 << 16 | 2, 1), 16, "older tokens do not count");
     }
 
     #[test]
