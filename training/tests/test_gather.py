@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import gather
+import speak
 from prepare import read_manifest, shard_features
 
 
@@ -80,3 +82,15 @@ def test_nemo_manifests_are_read(tmp_path, monkeypatch, capsys):
     run(monkeypatch, "nemo", tmp_path / "m.jsonl", "--out", tmp_path / "d", "--set", "n")
     assert {n: (r["seconds"], r["text"]) for n, r in rows(tmp_path / "d").items()} == {"x-0": ("1.00", "first")}
     assert "1 for unreadable" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not (shutil.which("flite") or shutil.which("espeak-ng")), reason="no speech synthesiser installed")
+def test_spoken_sentences_become_a_set(tmp_path, monkeypatch, capsys):
+    (tmp_path / "text.txt").write_text("open the window please\nhow are you\nno\nthe cat sat on the mat\n")
+    monkeypatch.setattr(sys, "argv", ["speak.py", "--text", str(tmp_path / "text.txt"), "--out", str(tmp_path / "s"), "--workers", "1"])
+    speak.main()
+    assert "3 of 3 sentences" in capsys.readouterr().out
+    run(monkeypatch, "nemo", tmp_path / "s" / "manifest.jsonl", "--out", tmp_path / "d", "--set", "spoken")
+    found = rows(tmp_path / "d").values()
+    assert {r["text"] for r in found} == {"open the window please", "how are you", "the cat sat on the mat"}
+    assert all(float(r["seconds"]) > 0.3 for r in found)
