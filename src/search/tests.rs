@@ -9,7 +9,7 @@ use crate::lexicon::{Entry, Lexicon};
 use crate::lm::NgramLm;
 use crate::tokens::TokenTable;
 
-mod prior;
+mod language;
 
 fn config(beam_size: usize) -> SearchConfig {
     SearchConfig {
@@ -440,13 +440,4 @@ fn a_network_that_gives_no_numbers_still_ends() {
         assert!(search.n_best(4).iter().all(|h| h.score.is_finite()));
     }
     run(&mut Greedy::new(&config(4), 0), rows, 3);
-}
-
-#[test]
-fn a_language_model_of_another_lexicon_is_refused() {
-    let t = phones();
-    let lexicon = Lexicon::from_entries(&[entry(&t, "z", "A_E", 0.0)], &t).unwrap();
-    let lm =
-        NgramLm::from_bytes(include_bytes!("../../tests/golden/lm-tiny.bin").as_slice()).unwrap();
-    assert!(Constraint::lexicon(Arc::new(lexicon), Some(Arc::new(lm))).is_err());
 }

@@ -37,3 +37,12 @@ fn the_token_prior_is_taken_back_with_its_context() {
     close(score(0.0, golden().with_prior(Arc::clone(&prior))), plain);
     close(score(0.5, golden().with_prior(prior)) - plain, 0.5 * costs as f64 / 16.0);
 }
+
+#[test]
+fn a_language_model_of_another_lexicon_is_refused() {
+    let t = phones();
+    let lexicon = Lexicon::from_entries(&[entry(&t, "z", "A_E", 0.0)], &t).unwrap();
+    let lm = NgramLm::from_bytes(include_bytes!("../../../tests/golden/lm-tiny.bin").as_slice())
+        .unwrap();
+    assert!(Constraint::lexicon(Arc::new(lexicon), Some(Arc::new(lm))).is_err());
+}
