@@ -16,6 +16,7 @@ from rapidfuzz.distance import Levenshtein
 from data import Augment, Corpus, buckets, make_batch
 from export import read_weights
 from model import Geometry, NeuralTransducer
+from muon import Muon, inner
 
 
 def load_config(path):
@@ -119,12 +120,7 @@ class Loop:
         self.epoch_s = sum(u["frames"] * self.settings.get("set_weights", {}).get(u["set"], 1.0) for u in self.rows) * 0.01
         steps_an_epoch = self.epoch_s / (self.settings["batch_s"] * self.world) * 1.05
         self.total_steps = int(self.settings["epochs"] * steps_an_epoch)
-        decay, plain = [], []
-        for p in self.model.parameters():
-            (decay if p.ndim > 1 else plain).append(p)
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": self.settings["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
-            lr=self.settings["lr"], betas=(0.9, 0.98), eps=1e-8)
+        self.optimizers = self.make_optimizers()
         self.step, self.epoch, self.hours, self.wall = 0, 0, 0.0, 0.0
         self.average = copy.deepcopy(self.model).eval()
         for p in self.average.parameters():
@@ -143,12 +139,26 @@ class Loop:
             state = torch.load(self.run / "last.pt", map_location="cpu", weights_only=True)
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, held in zip(self.optimizers, state["optimizers"]):
+                optimizer.load_state_dict(held)
             for name in ("step", "epoch", "hours", "wall"):
                 setattr(self, name, state[name])
             self.generator.manual_seed(self.settings["seed"] + self.step + 1009 * self.rank)
             self.rng.seed(self.settings["seed"] + self.step)
             print(f"resumed at step {self.step}", flush=True)
+
+    def make_optimizers(self):
+        """AdamW for all, or Muon for the matrices between hidden layers and AdamW for the rest."""
+        c = self.settings
+        named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
+        with_muon = [(n, p) for n, p in named if c.get("optimizer", "adamw") == "muon" and inner(n, p)]
+        taken = {n for n, _ in with_muon}
+        rest = [p for n, p in named if n not in taken]
+        decay, plain = [p for p in rest if p.ndim > 1], [p for p in rest if p.ndim <= 1]
+        adamw = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": c["weight_decay"]}, {"params": plain, "weight_decay": 0.0}], lr=c["lr"], betas=(0.9, 0.98), eps=1e-8)
+        dtype = torch.bfloat16 if self.bf16 else torch.float32
+        return [adamw] + ([Muon(with_muon, c["lr"], c["weight_decay"], dtype=dtype)] if with_muon else [])
 
     def rate(self):
         """Linear warm-up, then half a cosine to `lr_end`."""
@@ -182,7 +192,7 @@ class Loop:
     def save(self):
         if self.rank:
             return
-        state = {"model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+        state = {"model": self.model.state_dict(), "average": self.average.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
                  "step": self.step, "epoch": self.epoch, "hours": self.hours, "wall": self.wall, "config": self.recipe["model"]}
         torch.save(state, self.run / "partial.pt")
         os.replace(self.run / "partial.pt", self.run / "last.pt")
@@ -212,17 +222,18 @@ class Loop:
             for rows in groups[self.rank : len(groups) // self.world * self.world : self.world]:
                 batch = make_batch(self.corpus, rows, self.subsampling, self.tail, self.augment, self.generator)
                 batch.features, batch.lengths = batch.features.to(self.device), batch.lengths.to(self.device)
-                for group in self.optimizer.param_groups:
+                for group in (g for optimizer in self.optimizers for g in optimizer.param_groups):
                     group["lr"] = self.rate()
                 self.model.train()
                 with self.autocast():
                     loss, parts = loss_of(batch)
-                self.optimizer.zero_grad(set_to_none=True)
+                self.model.zero_grad(set_to_none=True)
                 loss.backward()
                 self.share_gradients()
                 norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings["clip"])
                 if torch.isfinite(norm):
-                    self.optimizer.step()
+                    for optimizer in self.optimizers:
+                        optimizer.step()
                 decay = min(self.settings["average_decay"], (1 + self.step) / (10 + self.step))
                 with torch.no_grad():
                     for a, p in zip(self.average.parameters(), self.model.parameters()):

@@ -39,6 +39,9 @@ impl KeyValues {
 
     /// Appends keys and values `[count, dim]`.
     fn append(&mut self, count: usize, keys: &[f32], values: &[f32]) {
+        // A stream holds little else: no more than is needed.
+        self.keys.reserve_exact(keys.len());
+        self.values.reserve_exact(values.len());
         self.keys.extend_from_slice(keys);
         self.values.extend_from_slice(values);
         self.end += count;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 const MAX_SAMPLE: f32 = 1e9;
 
 /// Samples taken from the caller at once; bounds the internal buffer whatever the chunk.
-const FEED_SAMPLES: usize = 4096;
+const FEED_SAMPLES: usize = 1024;
 
 /// Turns a stream of samples into normalised log-mel frames.
 ///

@@ -3,7 +3,7 @@
 use super::weights::Weights;
 use crate::config::{FrontendConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::{Conv2d, ConvState, LayerNorm, Linear, Lstm, Rows};
+use crate::nn::{Conv2d, ConvScratch, ConvState, LayerNorm, Linear, Lstm, Rows};
 
 /// Feature frames that pass the front end at once; bounds what it keeps.
 const FEED_FRAMES: usize = 8;
@@ -46,8 +46,10 @@ impl EncoderState {
 /// Frames of several streams on their way through the encoder. Nothing in it outlives a run, so one serves any number of streams.
 #[derive(Debug, Default)]
 pub struct EncoderBatch {
-    patches: Vec<f32>,
+    conv: ConvScratch,
     between: Vec<f32>,
+    /// Front-end frames of the stream that is being added, those its state held first.
+    stack: Vec<f32>,
     /// Inputs of the first layer, stream by stream.
     joined: Vec<f32>,
     /// (encoder frames, row of the first) of every stream.
@@ -172,17 +174,21 @@ impl Encoder {
         assert_eq!(state.recurrent.len(), self.layers.len() * 2 * self.dim, "foreign state");
         let width = self.input.inputs();
         let first = batch.joined.len() / width;
+        batch.stack.clear();
+        batch.stack.extend_from_slice(&state.stack);
         for part in frames.chunks(FEED_FRAMES * self.inputs) {
             if let (Some([c1, c2]), Some([s1, s2])) = (&self.convs, &mut state.convs) {
                 batch.between.clear();
-                c1.forward_into(s1, part, &mut batch.patches, &mut batch.between);
-                c2.forward_into(s2, &batch.between, &mut batch.patches, &mut state.stack);
+                c1.forward_into(s1, part, &mut batch.conv, &mut batch.between);
+                c2.forward_into(s2, &batch.between, &mut batch.conv, &mut batch.stack);
             } else {
-                state.stack.extend_from_slice(part);
+                batch.stack.extend_from_slice(part);
             }
-            let whole = state.stack.len() / width * width;
-            batch.joined.extend(state.stack.drain(..whole));
+            let whole = batch.stack.len() / width * width;
+            batch.joined.extend(batch.stack.drain(..whole));
         }
+        state.stack.clear();
+        state.stack.extend_from_slice(&batch.stack);
         batch.spans.push((batch.joined.len() / width - first, first));
         batch.recurrent.extend_from_slice(&state.recurrent);
     }

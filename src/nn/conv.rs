@@ -23,8 +23,17 @@ pub struct Conv2d {
 /// What one stream leaves between calls: input frames not yet passed by the kernel.
 #[derive(Debug, Clone)]
 pub struct ConvState {
-    /// Frames `[frames, in_bins + 1, in_channels]`, the first row of each zero.
+    /// Frames `[frames, in_bins + 1, in_channels]`, the first row of each zero; at most two.
     frames: Vec<f32>,
+}
+
+/// Memory that layers need while they work. Nothing in it outlives a call, so one serves any number of streams.
+#[derive(Debug, Default)]
+pub struct ConvScratch {
+    /// Frames of the stream's state, then those of the call.
+    frames: Vec<f32>,
+    /// What the kernel sees at every place of the output.
+    patches: Vec<f32>,
 }
 
 impl ConvState {
@@ -70,7 +79,8 @@ impl Conv2d {
 
     /// The start of a stream.
     pub fn initial_state(&self) -> ConvState {
-        let mut state = ConvState { frames: Vec::new() };
+        // As many as can wait for the kernel to be filled.
+        let mut state = ConvState { frames: Vec::with_capacity((KERNEL - 1) * self.padded_frame()) };
         self.reset(&mut state);
         state
     }
@@ -81,31 +91,32 @@ impl Conv2d {
         state.frames.resize(self.padded_frame(), 0.0);
     }
 
-    /// Takes whole frames `[n, in_bins, in_channels]` and appends the outputs they complete,
-    /// `[m, in_bins / 2, out_channels]`. Nothing in `patches` is kept between calls.
+    /// Takes whole frames `[n, in_bins, in_channels]` and appends the outputs they complete, `[m, in_bins / 2, out_channels]`.
     pub fn forward_into(
         &self,
         state: &mut ConvState,
         frames: &[f32],
-        patches: &mut Vec<f32>,
+        scratch: &mut ConvScratch,
         out: &mut Vec<f32>,
     ) {
+        let ConvScratch { frames: joined, patches } = scratch;
+        joined.clear();
+        joined.extend_from_slice(&state.frames);
         for frame in frames.chunks_exact(self.inputs()) {
-            state.frames.resize(state.frames.len() + self.in_channels, 0.0);
-            state.frames.extend_from_slice(frame);
+            joined.resize(joined.len() + self.in_channels, 0.0);
+            joined.extend_from_slice(frame);
         }
         let padded = self.padded_frame();
-        let available = state.frames.len() / padded;
-        if available < KERNEL {
-            return;
-        }
-        let outputs = (available - KERNEL) / STRIDE + 1;
+        let available = joined.len() / padded;
+        let outputs = if available < KERNEL { 0 } else { (available - KERNEL) / STRIDE + 1 };
+        state.frames.clear();
+        state.frames.extend_from_slice(&joined[STRIDE * outputs * padded..]);
         patches.clear();
         for j in 0..outputs {
             for bin in 0..self.in_bins / STRIDE {
                 for t in 0..KERNEL {
                     let start = (STRIDE * j + t) * padded + STRIDE * bin * self.in_channels;
-                    let slice = &state.frames[start..start + KERNEL * self.in_channels];
+                    let slice = &joined[start..start + KERNEL * self.in_channels];
                     patches.extend_from_slice(slice);
                 }
             }
@@ -127,7 +138,6 @@ impl Conv2d {
         for v in y {
             *v = v.max(0.0);
         }
-        state.frames.drain(..STRIDE * outputs * padded);
     }
 
     fn padded_frame(&self) -> usize {
@@ -167,16 +177,16 @@ mod tests {
             }
         }
         let mut state = conv.initial_state();
-        let mut patches = Vec::new();
+        let mut scratch = ConvScratch::default();
         let mut whole = Vec::new();
-        conv.forward_into(&mut state, &x, &mut patches, &mut whole);
+        conv.forward_into(&mut state, &x, &mut scratch, &mut whole);
         assert_eq!(whole.len(), expected.len());
         assert!(whole.iter().zip(&expected).all(|(g, e)| (g - e).abs() < 1e-5));
         for split in 1..frames {
             conv.reset(&mut state);
             let mut parts = Vec::new();
             for part in x.chunks(split * bins * channels) {
-                conv.forward_into(&mut state, part, &mut patches, &mut parts);
+                conv.forward_into(&mut state, part, &mut scratch, &mut parts);
             }
             assert_eq!(parts, whole, "split {split}");
         }

@@ -11,7 +11,7 @@ pub mod lstm;
 pub mod matrix;
 pub mod norm;
 
-pub use conv::{Conv2d, ConvState};
+pub use conv::{Conv2d, ConvScratch, ConvState};
 pub use linear::Linear;
 pub use lstm::Lstm;
 pub use matrix::{PackedMatrix, Rows, RowsMut, quantize};
