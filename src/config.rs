@@ -1,5 +1,7 @@
 //! `config.json`: every size and setting of a model. Units stand in the field names; [`ModelConfig::validate`] runs once at load.
 
+mod validate;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,21 @@ pub struct EncoderConfig {
     pub dim: usize,
     /// Recurrent layers.
     pub num_layers: usize,
+    /// Layers of self-attention after them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_attention: Option<SelfAttentionConfig>,
+}
+
+/// Layers in which every encoder frame looks at itself and those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelfAttentionConfig {
+    /// Layers.
+    pub num_layers: usize,
+    /// Heads.
+    pub num_heads: usize,
+    /// Frames before its own that a frame sees.
+    pub left_frames: usize,
 }
 
 /// The transducer: the network that emits tokens for a block.
@@ -99,14 +116,76 @@ pub struct TransducerConfig {
     pub emit_layers: usize,
     /// Whether `s` sees the previous context (equation 3) or only the previous token.
     pub input_feeding: bool,
+    /// Whether the recurrent nets go on from block to block or start anew in each.
+    #[serde(default = "yes")]
+    pub carry_state: bool,
 }
 
-/// How a query and a key are compared.
+fn yes() -> bool {
+    true
+}
+
+/// How a query and a key are compared; equations in `docs/attention.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreKind {
     /// `q.k / sqrt(size of a head)`.
     ScaledDot,
+    /// `q.k`.
+    Dot,
+    /// `q.h / sqrt(width of the encoder)`, the frames themselves as keys.
+    General,
+    /// `q.k / (|q| |k|)` times a learnt sharpness.
+    Cosine,
+    /// `v.tanh(q + k)`.
+    Additive,
+    /// `v.tanh(W [s; h])`.
+    Concat,
+    /// `v.tanh(q + k + U f)` with filtered weights `f` of the step before.
+    Location,
+    /// `v.tanh(k)`, whatever the query.
+    Latent,
+}
+
+/// What becomes of the energies; equations in `docs/attention.md`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MixKind {
+    /// Softmax over frames.
+    #[default]
+    Soft,
+    /// The best frame alone.
+    Hard,
+    /// The last frame of the block; no attention.
+    Last,
+    /// Softmax over runs of adjacent frames.
+    Area,
+    /// A recurrent net over output steps, then softmax.
+    Recurrent,
+    /// Softmax, lowered away from a predicted place.
+    Predictive,
+}
+
+/// The key of a run of frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AreaKeyKind {
+    /// Mean of the keys.
+    #[default]
+    Mean,
+    /// A small net of their mean, deviation and number.
+    MeanStd,
+}
+
+/// The value of a run of frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AreaValueKind {
+    /// Mean of the values.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
 }
 
 /// Attention over the frames that a block may see.
@@ -119,8 +198,46 @@ pub struct AttentionConfig {
     pub dim: usize,
     /// Heads.
     pub num_heads: usize,
-    /// Entries of the learnt position bias.
+    /// Entries of the learnt position bias; 0 for none.
     pub max_positions: usize,
+    /// What becomes of the energies.
+    #[serde(default)]
+    pub mix: MixKind,
+    /// How often it looks before it gives its context.
+    #[serde(default = "one")]
+    pub hops: usize,
+    /// Frames in the longest run, with [`MixKind::Area`].
+    #[serde(default = "default_max_area")]
+    pub max_area: usize,
+    /// Key of a run.
+    #[serde(default)]
+    pub area_key: AreaKeyKind,
+    /// Value of a run.
+    #[serde(default)]
+    pub area_value: AreaValueKind,
+    /// Cells of the recurrent net, with [`MixKind::Recurrent`].
+    #[serde(default = "default_recurrent_dim")]
+    pub recurrent_dim: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn default_max_area() -> usize {
+    3
+}
+
+fn default_recurrent_dim() -> usize {
+    32
+}
+
+impl AttentionConfig {
+    /// Whether one step leaves something to the next.
+    pub fn keeps_state(&self) -> bool {
+        self.mix != MixKind::Last
+            && (self.score == ScoreKind::Location || self.mix == MixKind::Recurrent)
+    }
 }
 
 /// One of the block geometries the model was trained with. Frames are encoder frames.
@@ -233,85 +350,5 @@ impl ModelConfig {
             let known: Vec<_> = self.latency_modes.keys().map(String::as_str).collect();
             Error::config("latency", format!("no mode {name:?}; known: {}", known.join(", ")))
         })
-    }
-
-    /// Refuses values that would make a later stage fail or allocate without bound.
-    ///
-    /// # Errors
-    /// [`Error::Config`] naming the first field that is out of range.
-    pub fn validate(&self) -> Result<()> {
-        fn within(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
-            if (low..=high).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::config(field, format!("{value} is not in {low}..={high}")))
-        }
-        fn finite(field: &str, value: f32, low: f32, high: f32) -> Result<()> {
-            if value.is_finite() && value >= low && value <= high {
-                return Ok(());
-            }
-            Err(Error::config(field, format!("{value} is not in {low}..={high}")))
-        }
-        if self.format_version != FORMAT_VERSION {
-            return Err(Error::config(
-                "format_version",
-                format!("{} is not {FORMAT_VERSION}, the version read here", self.format_version),
-            ));
-        }
-        let f = &self.features;
-        within("features.sample_rate_hz", f.sample_rate_hz as usize, 8_000, 48_000)?;
-        finite("features.frame_length_ms", f.frame_length_ms, 1.0, 100.0)?;
-        finite("features.frame_shift_ms", f.frame_shift_ms, 1.0, f.frame_length_ms)?;
-        within("features.num_mel_bins", f.num_mel_bins, 1, 256)?;
-        within("features.fft_size", f.fft_size, f.frame_length_samples(), 8192)?;
-        finite("features.low_hz", f.low_hz, 0.0, f.high_hz - 1.0)?;
-        finite("features.high_hz", f.high_hz, 1.0, f.sample_rate_hz as f32 / 2.0)?;
-        finite("features.log_floor", f.log_floor, 1e-20, 1.0)?;
-        within("encoder.dim", self.encoder.dim, 1, 4096)?;
-        within("encoder.num_layers", self.encoder.num_layers, 1, 32)?;
-        match &self.encoder.frontend {
-            FrontendConfig::Conv { channels, stack } => {
-                within("encoder.frontend.channels", channels[0], 1, 512)?;
-                within("encoder.frontend.channels", channels[1], 1, 512)?;
-                within("encoder.frontend.stack", *stack, 1, 8)?;
-                if !f.num_mel_bins.is_multiple_of(4) {
-                    return Err(Error::config("features.num_mel_bins", "must be a multiple of 4"));
-                }
-            }
-            FrontendConfig::Linear { input_dim } => {
-                within("encoder.frontend.input_dim", *input_dim, 1, 4096)?;
-            }
-        }
-        let t = &self.transducer;
-        within("transducer.embedding_dim", t.embedding_dim, 1, 4096)?;
-        within("transducer.state_dim", t.state_dim, 1, 4096)?;
-        within("transducer.state_layers", t.state_layers, 1, 8)?;
-        within("transducer.emit_dim", t.emit_dim, 1, 4096)?;
-        within("transducer.emit_layers", t.emit_layers, 1, 8)?;
-        let a = &self.attention;
-        within("attention.num_heads", a.num_heads, 1, 64)?;
-        within("attention.dim", a.dim, a.num_heads, 4096)?;
-        within("attention.max_positions", a.max_positions, 1, 1024)?;
-        if !a.dim.is_multiple_of(a.num_heads) {
-            return Err(Error::config("attention.dim", "must be a multiple of num_heads"));
-        }
-        for (name, mode) in &self.latency_modes {
-            let field = |leaf: &str| format!("latency_modes.{name}.{leaf}");
-            within(&field("block_frames"), mode.block_frames, 1, 256)?;
-            within(&field("look_back_frames"), mode.look_back_frames, 0, 256)?;
-            within(&field("look_ahead_frames"), mode.look_ahead_frames, 0, 256)?;
-            within(&field("max_tokens_per_block"), mode.max_tokens_per_block, 1, 256)?;
-        }
-        self.latency_mode(None)?;
-        finite("streaming.tail_padding_ms", self.streaming.tail_padding_ms, 0.0, 10_000.0)?;
-        let s = &self.search;
-        within("search.beam_size", s.beam_size, 1, 1024)?;
-        finite("search.lm_weight", s.lm_weight, 0.0, 100.0)?;
-        finite("search.word_bonus", s.word_bonus, -100.0, 100.0)?;
-        finite("search.end_of_block_bias", s.end_of_block_bias, -20.0, 20.0)?;
-        within("search.merge_tokens", s.merge_tokens, 0, 8)?;
-        finite("search.prior_weight", s.prior_weight, 0.0, 10.0)?;
-        finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
-        finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)
     }
 }

@@ -17,6 +17,7 @@ from features import FeatureConfig, LogMel
 from model import END_OF_BLOCK, Geometry, NeuralTransducer, alignment
 
 UTTERANCES = 20
+FEW_UTTERANCES = 4
 TOKENS_A_BLOCK = 1.7
 ROUNDS = 12
 
@@ -49,6 +50,19 @@ CASES = {
     "wide": (10, tiny_config(encoder={"frontend": {"type": "conv", "channels": [8, 8], "stack": 1}, "dim": 40, "num_layers": 3},
                              transducer={"state_dim": 40, "emit_dim": 36}, attention={"dim": 32, "num_heads": 4})),
 }
+FULL = tuple(CASES)
+# Every kind of attention, as small as can be.
+KINDS = {
+    "dot": {"score": "dot"}, "general": {"score": "general"}, "cosine": {"score": "cosine"}, "additive": {"score": "additive"},
+    "concat": {"score": "concat"}, "location": {"score": "location"}, "latent": {"score": "latent"}, "hard": {"mix": "hard"}, "last": {"mix": "last"},
+    "area": {"mix": "area"}, "area-std-sum": {"mix": "area", "area_key": "mean_std", "area_value": "sum"}, "recurrent": {"mix": "recurrent"},
+    "recurrent-location": {"mix": "recurrent", "score": "location"}, "predictive": {"mix": "predictive", "score": "general"},
+    "hops": {"hops": 3}, "no-bias": {"max_positions": 0},
+}
+SMALL = {"encoder": {"frontend": {"type": "linear", "input_dim": 16}, "dim": 16, "num_layers": 1}, "transducer": {"state_dim": 16, "emit_dim": 16}}
+CASES |= {f"attention-{kind}": (20 + i, tiny_config(**SMALL, attention=changes)) for i, (kind, changes) in enumerate(KINDS.items())}
+CASES["no-carry"] = (50, tiny_config(**{**SMALL, "transducer": {**SMALL["transducer"], "carry_state": False}}))
+CASES["self-attention"] = (51, tiny_config(encoder={"self_attention": {"num_layers": 2, "num_heads": 2, "left_frames": 5}}))
 TOKENS = ["<e>"] + [("▁" if i % 3 == 0 else "") + chr(ord("a") + i) for i in range(11)]
 
 
@@ -100,7 +114,7 @@ def spread_logits(model, utterances, geometry, rng):
         model.transducer.output.bias[END_OF_BLOCK] += 0.5 * torch.log((counts.sum() + 1) / wanted).clamp(-1, 1)
 
 
-def make_case(seed, config):
+def make_case(seed, config, utterances):
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     model = NeuralTransducer(config, len(TOKENS)).eval()
@@ -113,9 +127,11 @@ def make_case(seed, config):
     stats = {"mean": rng.normal(-4, 0.5, mel).astype(np.float32).tolist(), "inv_std": rng.uniform(0.2, 0.4, mel).astype(np.float32).tolist()}
     geometry = Geometry.from_config(config["latency_modes"]["balanced"])
     conv = config["encoder"]["frontend"]["type"] == "conv"
-    spread_logits(model, [extract(config, stats, sounds(rng))[:200] for _ in range(8)], geometry, rng)
+    few = utterances == FEW_UTTERANCES
+    probes = [extract(config, stats, sounds(rng))[: 60 if few and not conv else 200] for _ in range(3 if few else 8)]
+    spread_logits(model, probes, geometry, rng)
     golden = {}
-    for i in range(UTTERANCES):
+    for i in range(utterances):
         samples = sounds(rng)
         features = extract(config, stats, samples)
         if not conv:
@@ -167,7 +183,8 @@ def main():
     torch.set_num_threads(1)
     for case, (seed, config) in CASES.items():
         folder = args.out / case
-        config, weights, golden = make_case(seed, config)
+        utterances = UTTERANCES if case in FULL else FEW_UTTERANCES
+        config, weights, golden = make_case(seed, config, utterances)
         if args.check:
             if json.loads((folder / "config.json").read_text()) != config:
                 raise SystemExit(f"golden {case}/config.json differs")
@@ -181,7 +198,7 @@ def main():
             save_file(golden, folder / "golden.safetensors")
         emitted = sum(len(v) for k, v in golden.items() if k.startswith("greedy"))
         different = len({int(t) for k, v in golden.items() if k.startswith("greedy") for t in v})
-        print(f"{case}: {UTTERANCES} utterances, {emitted} greedy tokens, {different} different", file=sys.stderr)
+        print(f"{case}: {utterances} utterances, {emitted} greedy tokens, {different} different", file=sys.stderr)
 
 
 if __name__ == "__main__":

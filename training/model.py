@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from attention import Attention
 from lstm import LSTM
 
 END_OF_BLOCK = 0
@@ -77,6 +78,28 @@ class EncoderLayer(nn.Module):
         self.lstm = LSTM(dim, dim, batch_first=False)
 
 
+class SelfAttention(nn.Module):
+    """A residual layer in which every frame looks at itself and the `left_frames` before it; positions as a learnt bias."""
+
+    def __init__(self, dim, config):
+        super().__init__()
+        self.heads, self.left = config["num_heads"], config["left_frames"]
+        self.norm = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.position_bias = nn.Parameter(torch.zeros(self.heads, self.left + 1))  # by how many frames ago
+
+    def forward(self, x):  # [U, B, D]
+        u, b, d = x.shape
+        q, k, v = self.qkv(self.norm(x)).view(u, b, 3, self.heads, d // self.heads).permute(2, 1, 3, 0, 4)  # [B, H, U, D / H] each
+        frame = torch.arange(u, device=x.device)
+        ago = frame[:, None] - frame
+        seen = (ago >= 0) & (ago <= self.left)
+        energy = (q @ k.transpose(2, 3)).float() / math.sqrt(d // self.heads) + self.position_bias[:, ago.clamp(0, self.left)]
+        weights = energy.masked_fill(~seen, float("-inf")).softmax(dim=-1)
+        return self.out((weights.to(v.dtype) @ v).permute(2, 0, 1, 3).reshape(u, b, d))
+
+
 class Encoder(nn.Module):
     def __init__(self, config, mel, dropout):
         super().__init__()
@@ -89,6 +112,8 @@ class Encoder(nn.Module):
             width = front["input_dim"]
         self.input = nn.Linear(width, config["dim"])
         self.layers = nn.ModuleList(EncoderLayer(config["dim"]) for _ in range(config["num_layers"]))
+        attention = config.get("self_attention", {"num_layers": 0})
+        self.self_attention = nn.ModuleList(SelfAttention(config["dim"], attention) for _ in range(attention["num_layers"]))
         self.norm = nn.LayerNorm(config["dim"])
         self.dropout = SharedDropout(dropout, 0)
 
@@ -97,52 +122,16 @@ class Encoder(nn.Module):
         for layer in self.layers:
             y, _ = layer.lstm(self.dropout(layer.norm(x)))
             x = x + self.dropout(y)
+        for layer in self.self_attention:
+            x = x + self.dropout(layer(x))
         return self.norm(x).transpose(0, 1)  # [B, U, D]
-
-
-class Attention(nn.Module):
-    """Multi-head scaled dot over the frames a block may see, with a learnt bias on the position relative to the block's end."""
-
-    def __init__(self, config, query_dim, encoder_dim):
-        super().__init__()
-        self.heads = config["num_heads"]
-        self.dim = config["dim"]
-        self.positions = config["max_positions"]
-        self.query = nn.Linear(query_dim, self.dim)
-        self.key = nn.Linear(encoder_dim, self.dim)
-        self.value = nn.Linear(encoder_dim, self.dim)
-        # Each head starts out looking at its own place around the block's end; from uniform weights the diagonal is found slowly.
-        centres = self.positions * 3 // 4 + torch.linspace(-3.5, 1.0, self.heads)[:, None]
-        distance = torch.arange(self.positions)[None] - centres
-        self.position_bias = nn.Parameter((-distance.square() / (2 * 1.3**2)).clamp(min=-6.0))
-
-    def split(self, x):  # [B, N, A] -> [B, heads, N, A/heads]
-        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
-
-    def project(self, h):
-        return self.split(self.key(h)), self.split(self.value(h))
-
-    def forward(self, s, keys, values, block, geometry, lengths):
-        """s [B, S, state]; keys, values [B, heads, U, A/heads]; block [B, S] index of each step's block; lengths [B] valid U."""
-        frame = torch.arange(keys.shape[2], device=s.device)
-        end = (block.clamp(min=0) + 1) * geometry.block  # [B, S]
-        first = end - geometry.block - geometry.look_back
-        visible = (frame >= first[..., None]) & (frame < end[..., None] + geometry.look_ahead) & (frame < lengths[:, None, None])
-        # A padded step may see nothing at all; it then sees every frame, and its loss is masked.
-        visible = visible | ~visible.any(dim=-1, keepdim=True)
-        position = (frame - end[..., None] + self.positions * 3 // 4).clamp(0, self.positions - 1)  # [B, S, U]
-        q = self.split(self.query(s))  # [B, heads, S, A/heads]
-        energy = q @ keys.transpose(2, 3) / math.sqrt(q.shape[-1])
-        energy = energy.float() + self.position_bias[:, position].transpose(0, 1)
-        weights = energy.masked_fill(~visible[:, None], float("-inf")).softmax(dim=-1)  # [B, heads, S, U]
-        context = weights.to(values.dtype) @ values
-        return context.transpose(1, 2).flatten(2), weights  # [B, S, A]
 
 
 class Transducer(nn.Module):
     def __init__(self, config, attention, num_tokens, encoder_dim, dropout):
         super().__init__()
-        self.input_feeding = config["input_feeding"]
+        self.input_feeding, self.carry_state = config["input_feeding"], config.get("carry_state", True)
+        assert self.carry_state or not self.input_feeding, "contexts are fed back only where states are carried on"
         e, s, p, a = config["embedding_dim"], config["state_dim"], config["emit_dim"], attention["dim"]
         self.embedding = nn.Embedding(num_tokens, e)
         width = e + (a if self.input_feeding else 0)
@@ -154,10 +143,10 @@ class Transducer(nn.Module):
         self.context_dim = a
 
     def start(self, batch, device=None):
-        """State before the first step: per LSTM (h, c), and the previous context."""
+        """State before the first step: per LSTM (h, c), the previous context, and what attention keeps (None: nothing yet)."""
         zeros = lambda rnn: (torch.zeros(1, batch, rnn.hidden_size, device=device), torch.zeros(1, batch, rnn.hidden_size, device=device))
         return {"state": [zeros(r) for r in self.state_rnn], "emit": [zeros(r) for r in self.emit_rnn],
-                "context": torch.zeros(batch, 1, self.context_dim, device=device)}
+                "context": torch.zeros(batch, 1, self.context_dim, device=device), "attention": None}
 
     def run(self, previous, keys, values, block, geometry, lengths, state):
         """Steps over previous tokens [B, S] with the block of each step [B, S]; one call for all steps unless contexts are fed back."""
@@ -169,21 +158,38 @@ class Transducer(nn.Module):
                 parts.append((logits, context, weights))
             logits, context, weights = (torch.cat([p[i] for p in parts], dim=2 if i == 2 else 1) for i in range(3))
             return logits, context, weights, state
-        return self.run_embedded(x, keys, values, block, geometry, lengths, state)
+        return self.run_embedded(x, keys, values, block, geometry, lengths, state, previous)
 
-    def run_embedded(self, x, keys, values, block, geometry, lengths, state):
+    def recur(self, rnn, x, hc, block, previous):
+        """An LSTM over the steps; where states are not carried on, it starts anew in every block."""
+        if self.carry_state:
+            return rnn(x, hc)
+        if x.shape[1] == 1:
+            fresh = (previous[:, 0] == END_OF_BLOCK)[None, :, None]
+            return rnn(x, tuple(torch.where(fresh, 0.0, v) for v in hc))
+        # Every block a sequence of its own: rows [B * blocks, steps in a block].
+        owner = block.clamp(min=0)
+        first = torch.searchsorted(owner.contiguous(), owner.contiguous())
+        place = torch.arange(x.shape[1], device=x.device)[None] - first  # step within its block
+        blocks, width = int(owner.max()) + 1, int(place.max()) + 1
+        row = torch.arange(len(x), device=x.device)[:, None] * blocks + owner
+        padded = x.new_zeros(len(x) * blocks, width, x.shape[2]).index_put((row, place), x)
+        y, hc = rnn(padded)
+        return y[row, place], hc
+
+    def run_embedded(self, x, keys, values, block, geometry, lengths, state, previous=None):
         new = {"state": [], "emit": []}
         if self.input_feeding:
             x = torch.cat([state["context"].to(x.dtype), x], dim=-1)
         for rnn, hc in zip(self.state_rnn, state["state"]):
-            x, hc = rnn(x, hc)
+            x, hc = self.recur(rnn, x, hc, block, previous)
             new["state"].append(hc)
             x = self.dropout(x)
-        context, weights = self.attention(x, keys, values, block, geometry, lengths)
+        context, weights, new["attention"] = self.attention(x, keys, values, block, geometry, lengths, state["attention"])
         new["context"] = context[:, -1:]
         x = torch.cat([self.dropout(context), x.to(context.dtype)], dim=-1)
         for rnn, hc in zip(self.emit_rnn, state["emit"]):
-            x, hc = rnn(x, hc)
+            x, hc = self.recur(rnn, x, hc, block, previous)
             new["emit"].append(hc)
             x = self.dropout(x)
         return self.output(x).float(), context, weights, new  # logits [B, S, V]
@@ -267,7 +273,19 @@ def select_state(mask, new, old):
         "state": [(pick(n[0], o[0]), pick(n[1], o[1])) for n, o in zip(new["state"], old["state"])],
         "emit": [(pick(n[0], o[0]), pick(n[1], o[1])) for n, o in zip(new["emit"], old["emit"])],
         "context": torch.where(mask[:, None, None], new["context"].to(old["context"].dtype), old["context"]),
+        "attention": select_rows(mask, new["attention"], old["attention"]),
     }
+
+
+def select_rows(mask, new, old):
+    """The same for what attention keeps: tensors with the batch as first axis, in dictionaries and tuples."""
+    if new is None or old is None:
+        return new
+    if isinstance(new, dict):
+        return {k: select_rows(mask, v, old[k]) for k, v in new.items()}
+    if isinstance(new, tuple):
+        return tuple(select_rows(mask, n, o) for n, o in zip(new, old))
+    return torch.where(mask.view(-1, *[1] * (new.ndim - 1)), new.to(old.dtype), old)
 
 
 def alignment(tokens, ends_s, num_frames, frame_s, geometry):

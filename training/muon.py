@@ -14,12 +14,14 @@ def orthogonal(matrices, steps=5, dtype=torch.float32):
     """U V^T, roughly, of each matrix U S V^T in `matrices` [n, rows, columns]."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = (matrices.mT if tall else matrices).to(dtype)
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
-    return (x.mT if tall else x).float()
+    out = []
+    for x in matrices.mT if tall else matrices:  # one by one: on CPUs batched products are slower
+        x = x.to(dtype) / (x.norm() + 1e-7)
+        for _ in range(steps):
+            gram = x @ x.mT
+            x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        out.append((x.mT if tall else x).float())
+    return torch.stack(out)
 
 
 def gates(name, matrix):

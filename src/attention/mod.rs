@@ -1,74 +1,53 @@
 //! Attention over the limited window of encoder frames that a block may see
-//! (equation 4 and section 2.5 of Jaitly et al., 2016).
+//! (equation 4 and section 2.5 of Jaitly et al., 2016). The kinds and their equations: docs/attention.md.
 
+mod look;
+mod memory;
 mod mix;
 mod score;
 mod window;
 
-pub use score::Score;
+pub use memory::{KeyValues, Projected};
+pub use mix::{AreaKey, Areas, Mix, Modulation, Prediction};
+pub use score::{LOCATION_FILTERS, LOCATION_TAPS, PositionBias, Score};
 pub use window::Window;
 
 use crate::nn::kernels::kernels;
-use crate::nn::{Linear, Rows};
-
-/// Keys and values of the latest encoder frames, computed once a frame.
-#[derive(Debug, Clone, Default)]
-pub struct KeyValues {
-    first: usize,
-    end: usize,
-    keys: Vec<f32>,
-    values: Vec<f32>,
-}
-
-impl KeyValues {
-    /// Frames of the stream so far, kept or not.
-    pub fn num_frames(&self) -> usize {
-        self.end
-    }
-
-    /// Forgets the frames before `frame`.
-    pub fn discard_before(&mut self, frame: usize) {
-        let frame = frame.clamp(self.first, self.end);
-        if self.end > self.first {
-            let dim = self.keys.len() / (self.end - self.first);
-            self.keys.drain(..(frame - self.first) * dim);
-            self.values.drain(..(frame - self.first) * dim);
-        }
-        self.first = frame;
-    }
-
-    /// Appends keys and values `[count, dim]`.
-    fn append(&mut self, count: usize, keys: &[f32], values: &[f32]) {
-        // A stream holds little else: no more than is needed.
-        self.keys.reserve_exact(keys.len());
-        self.values.reserve_exact(values.len());
-        self.keys.extend_from_slice(keys);
-        self.values.extend_from_slice(values);
-        self.end += count;
-    }
-
-    /// Back to the start of a stream.
-    pub fn reset(&mut self) {
-        self.first = 0;
-        self.end = 0;
-        self.keys.clear();
-        self.values.clear();
-    }
-
-    /// Bytes held.
-    pub fn num_bytes(&self) -> usize {
-        (self.keys.capacity() + self.values.capacity()) * size_of::<f32>()
-    }
-}
+use crate::nn::{Linear, Rows, RowsMut};
+use look::{Row, Sight};
 
 /// Multi-head attention.
 #[derive(Debug)]
 pub struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    score: Score,
-    num_heads: usize,
+    /// To `[heads, n]`; none where no energy depends on it.
+    pub query: Option<Linear>,
+    /// Where keys come from.
+    pub key: Keys,
+    /// To `[dim]`.
+    pub value: Linear,
+    /// Energies.
+    pub score: Score,
+    /// Added to them.
+    pub position_bias: PositionBias,
+    /// What becomes of them.
+    pub mix: Mix,
+    /// How often it looks.
+    pub hops: usize,
+    /// From a context to what is added to the query's state for the next look.
+    pub hop: Option<Linear>,
+    /// Heads.
+    pub num_heads: usize,
+}
+
+/// Where keys come from.
+#[derive(Debug)]
+pub enum Keys {
+    /// There are none.
+    None,
+    /// The frames themselves, the same for all heads.
+    Frames,
+    /// `[dim]`.
+    Linear(Linear),
 }
 
 /// What a run of rows sees: one block of one stream.
@@ -84,42 +63,77 @@ pub struct BlockView<'a> {
     pub block: usize,
 }
 
-/// Keys and values of frames of several streams on their way into [`KeyValues`].
-#[derive(Debug, Clone, Default)]
-pub struct Projected {
-    keys: Vec<f32>,
-    values: Vec<f32>,
-}
-
 /// Buffers of one caller, kept between steps.
 #[derive(Debug, Clone, Default)]
 pub struct AttentionScratch {
     queries: Vec<f32>,
+    /// States that later looks start from.
+    states: Vec<f32>,
+    /// `place` of the queries' states.
+    places: Vec<f32>,
     energies: Vec<f32>,
+    /// Weights of the step before, by frame in sight, with a margin at both ends.
+    before: Vec<f32>,
+    /// Energies by place.
+    by_place: Vec<f32>,
+    key: Vec<f32>,
+    hidden: Vec<f32>,
 }
 
 impl Attention {
-    /// From the three projections, all to the same width.
-    ///
     /// # Panics
-    /// If the widths differ or `num_heads` does not divide them.
-    pub fn new(query: Linear, key: Linear, value: Linear, score: Score, num_heads: usize) -> Self {
-        let dim = query.outputs();
-        assert!(key.outputs() == dim && value.outputs() == dim && dim.is_multiple_of(num_heads));
-        Self { query, key, value, score, num_heads }
+    /// If the widths do not fit each other.
+    #[must_use]
+    pub fn checked(self) -> Self {
+        let dim = self.dim();
+        assert!(dim.is_multiple_of(self.num_heads) && self.hops >= 1);
+        assert_eq!(self.hops > 1, self.hop.is_some());
+        match &self.key {
+            Keys::None => {}
+            Keys::Frames => assert_eq!(self.value.inputs() * self.num_heads, self.query_dim()),
+            Keys::Linear(key) => {
+                let query = self.query.as_ref().map_or(dim, Linear::outputs);
+                assert!(key.outputs() == dim && query == dim);
+            }
+        }
+        self
     }
 
     /// Width of a context, all heads together.
     pub fn dim(&self) -> usize {
-        self.query.outputs()
+        self.value.outputs()
+    }
+
+    fn query_dim(&self) -> usize {
+        self.query.as_ref().map_or(0, Linear::outputs)
+    }
+
+    /// Values that one step leaves to the next.
+    pub fn state_size(&self) -> usize {
+        self.recurrent_size() + self.weights_size()
+    }
+
+    fn recurrent_size(&self) -> usize {
+        if let Mix::Recurrent(m) = &self.mix { 2 * m.cell.hidden() } else { 0 }
+    }
+
+    fn weights_size(&self) -> usize {
+        match self.score {
+            Score::Location { .. } => self.num_heads * self.position_bias.positions(),
+            _ => 0,
+        }
     }
 
     /// Number of weights and biases.
     pub fn num_parameters(&self) -> usize {
-        self.query.num_parameters()
-            + self.key.num_parameters()
+        let key = if let Keys::Linear(key) = &self.key { key.num_parameters() } else { 0 };
+        let linear = |l: &Option<Linear>| l.as_ref().map_or(0, Linear::num_parameters);
+        key + linear(&self.query)
+            + linear(&self.hop)
             + self.value.num_parameters()
             + self.score.num_parameters()
+            + self.position_bias.num_parameters()
+            + self.mix.num_parameters()
     }
 
     /// Computes keys and values of encoder frames `[n, encoder dim]` and appends them.
@@ -129,7 +143,7 @@ impl Attention {
     pub fn project_into(&self, frames: &[f32], memory: &mut KeyValues) {
         let mut projected = Projected::default();
         self.project_rows_into(frames, &mut projected);
-        let count = frames.len() / self.key.inputs();
+        let count = frames.len() / self.value.inputs();
         self.append(&projected, 0, count, memory);
     }
 
@@ -138,14 +152,23 @@ impl Attention {
     /// # Panics
     /// If `frames` is not a whole number of frames.
     pub fn project_rows_into(&self, frames: &[f32], projected: &mut Projected) {
-        let inputs = self.key.inputs();
+        let inputs = self.value.inputs();
         assert!(frames.len().is_multiple_of(inputs), "frames of {inputs} values are needed");
         let count = frames.len() / inputs;
-        for (layer, rows) in
-            [(&self.key, &mut projected.keys), (&self.value, &mut projected.values)]
-        {
-            rows.resize(count * layer.outputs(), 0.0);
-            layer.forward_into(count, frames, rows);
+        let Projected { keys, values } = projected;
+        values.resize(count * self.dim(), 0.0);
+        self.value.forward_into(count, frames, values);
+        match &self.key {
+            Keys::None => keys.clear(),
+            Keys::Frames => {
+                keys.clear();
+                keys.extend_from_slice(frames);
+            }
+            Keys::Linear(key) => {
+                keys.resize(count * self.dim(), 0.0);
+                key.forward_into(count, frames, keys);
+                self.score.prepare_keys(keys, self.dim() / self.num_heads);
+            }
         }
     }
 
@@ -160,69 +183,104 @@ impl Attention {
         count: usize,
         memory: &mut KeyValues,
     ) {
-        let rows = first * self.dim()..(first + count) * self.dim();
-        memory.append(count, &projected.keys[rows.clone()], &projected.values[rows]);
+        let rows = |dim: usize| first * dim..(first + count) * dim;
+        let key_dim = match self.key {
+            Keys::None => 0,
+            Keys::Frames => self.value.inputs(),
+            Keys::Linear(_) => self.dim(),
+        };
+        memory.append(count, &projected.keys[rows(key_dim)], &projected.values[rows(self.dim())]);
     }
 
-    /// Contexts `[batch, dim]` for the states `s`, whose rows see what `views` says, one run of rows after the other.
+    /// Contexts `[batch, dim]` for the states `s`, whose rows see what `views` says, one run of rows after the other. `old` and
+    /// `new` are what steps leave to the next, rows of [`Attention::state_size`] values after one that names the block.
     ///
     /// # Panics
     /// If a block sees no frame, or one that was discarded, or a slice is too short.
+    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
     pub fn attend_into<'m>(
         &self,
         batch: usize,
         s: Rows<'_>,
-        views: impl Iterator<Item = BlockView<'m>>,
+        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
+        old: Rows<'_>,
+        new: &mut RowsMut<'_>,
         scratch: &mut AttentionScratch,
         contexts: &mut [f32],
     ) {
-        let dim = self.dim();
-        let AttentionScratch { queries, energies } = scratch;
-        queries.resize(batch * dim, 0.0);
-        self.query.forward_rows_into(batch, s, queries);
-        let mut rows = queries.chunks_exact(dim).zip(contexts.chunks_exact_mut(dim)).take(batch);
-        for BlockView { rows: count, memory, window, block } in views {
-            let visible = window.visible(block, memory.num_frames());
-            assert!(!visible.is_empty(), "block {block} sees no frame");
-            assert!(visible.start >= memory.first, "frame {} was discarded", visible.start);
-            let seen = (visible.start - memory.first) * dim..(visible.end - memory.first) * dim;
-            let (keys, values) = (&memory.keys[seen.clone()], &memory.values[seen]);
-            energies.resize(visible.len(), 0.0);
-            for (query, context) in rows.by_ref().take(count) {
-                self.mix_into(query, keys, values, window, block, visible.start, energies, context);
-            }
+        self.look(batch, s, views.clone(), old, new, scratch, contexts);
+        let Some(hop) = &self.hop else { return };
+        let width = hop.outputs();
+        let mut states = std::mem::take(&mut scratch.states);
+        states.clear();
+        for row in 0..batch {
+            states.extend_from_slice(&s.data[row * s.stride..][..width]);
         }
-        assert!(rows.next().is_none(), "a view for every row");
+        for _ in 1..self.hops {
+            scratch.hidden.resize(batch * width, 0.0);
+            hop.forward_into(batch, contexts, &mut scratch.hidden);
+            kernels().add_scaled(1.0, &scratch.hidden, &mut states);
+            let s = Rows { data: &states, stride: width };
+            self.look(batch, s, views.clone(), old, new, scratch, contexts);
+        }
+        scratch.states = states;
     }
 
-    /// The context of one query over the frames from `first` on.
     #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
-    fn mix_into(
+    fn look<'m>(
         &self,
-        query: &[f32],
-        keys: &[f32],
-        values: &[f32],
-        window: Window,
-        block: usize,
-        first: usize,
-        energies: &mut [f32],
-        context: &mut [f32],
+        batch: usize,
+        s: Rows<'_>,
+        views: impl Iterator<Item = BlockView<'m>>,
+        old: Rows<'_>,
+        new: &mut RowsMut<'_>,
+        scratch: &mut AttentionScratch,
+        contexts: &mut [f32],
     ) {
-        let dim = self.dim();
-        let head_dim = dim / self.num_heads;
-        for head in 0..self.num_heads {
-            let slice = head * head_dim..(head + 1) * head_dim;
-            for ((frame, key), energy) in
-                (first..).zip(keys.chunks_exact(dim)).zip(energies.iter_mut())
-            {
-                let offset = window.offset(block, frame);
-                *energy =
-                    self.score.energy(head, offset, &query[slice.clone()], &key[slice.clone()]);
-            }
-            kernels().softmax(energies);
-            let values = values.chunks_exact(dim).map(|row| &row[slice.clone()]);
-            mix::soft(energies, values, &mut context[slice.clone()]);
+        let (dim, query_dim) = (self.dim(), self.query_dim());
+        let mut queries = std::mem::take(&mut scratch.queries);
+        let mut places = std::mem::take(&mut scratch.places);
+        queries.resize(batch * query_dim, 0.0);
+        if let Some(query) = &self.query {
+            query.forward_rows_into(batch, s, &mut queries);
+            self.score.prepare_queries(&mut queries, query_dim / self.num_heads);
         }
+        let place_dim = if let Mix::Predictive(p) = &self.mix { p.place.outputs() } else { 0 };
+        places.resize(batch * place_dim, 0.0);
+        if let Mix::Predictive(p) = &self.mix {
+            p.place.forward_rows_into(batch, s, &mut places);
+        }
+        let state_size = self.state_size();
+        let mut i = 0;
+        for BlockView { rows, memory, window, block } in views {
+            let visible = window.visible(block, memory.num_frames());
+            assert!(!visible.is_empty(), "block {block} sees no frame");
+            assert!(visible.start >= memory.first(), "frame {} was discarded", visible.start);
+            let (keys, values) = memory.range(visible.start, visible.end);
+            let (first, count) = (visible.start, visible.len());
+            let sight = Sight { keys, values, window, block, first, count };
+            for _ in 0..rows {
+                let before = (state_size > 0).then(|| {
+                    let row = &old.data[i * old.stride..][..=state_size];
+                    (&row[1..], row[0] as usize)
+                });
+                let row = Row {
+                    query: &queries[i * query_dim..][..query_dim],
+                    place: &places[i * place_dim..][..place_dim],
+                    old: before,
+                };
+                let context = &mut contexts[i * dim..][..dim];
+                let kept = match before {
+                    Some(_) => &mut new.data[i * new.stride + 1..][..state_size],
+                    None => &mut [],
+                };
+                self.mix_into(&row, &sight, scratch, kept, context);
+                i += 1;
+            }
+        }
+        assert_eq!(i, batch, "a view for every row");
+        scratch.queries = queries;
+        scratch.places = places;
     }
 }
 
@@ -237,8 +295,30 @@ mod tests {
     }
 
     fn attention(position_bias: Vec<f32>) -> Attention {
-        let score = Score::scaled_dot(position_bias, 1, 2);
-        Attention::new(identity(2), identity(2), identity(2), score, 1)
+        let attention = Attention {
+            query: Some(identity(2)),
+            key: Keys::Linear(identity(2)),
+            value: identity(2),
+            score: Score::Dot { scale: 0.5_f32.sqrt() },
+            position_bias: PositionBias::new(position_bias, 1),
+            mix: Mix::Soft,
+            hops: 1,
+            hop: None,
+            num_heads: 1,
+        };
+        attention.checked()
+    }
+
+    fn attend(
+        attention: &Attention,
+        s: Rows<'_>,
+        view: BlockView<'_>,
+        scratch: &mut AttentionScratch,
+        context: &mut [f32],
+    ) {
+        let none = Rows { data: &[], stride: 0 };
+        let mut new = RowsMut { data: &mut [], stride: 0 };
+        attention.attend_into(1, s, &std::iter::once(view), none, &mut new, scratch, context);
     }
 
     // Query (2, 0); keys (0, 1) and (1, 0); energies 0 and 2 / sqrt 2, weights 1 / (1 + e^1.4142)
@@ -254,7 +334,7 @@ mod tests {
         let s = Rows { data: &[2.0, 0.0], stride: 2 };
         let mut scratch = AttentionScratch::default();
         let view = BlockView { rows: 1, memory: &memory, window, block: 2 };
-        attention.attend_into(1, s, std::iter::once(view), &mut scratch, &mut context);
+        attend(&attention, s, view, &mut scratch, &mut context);
         assert!((context[0] - 0.80443).abs() < 1e-5 && (context[1] - 0.19557).abs() < 1e-5);
     }
 
@@ -269,7 +349,7 @@ mod tests {
         let s = Rows { data: &[0.0, 0.0], stride: 2 };
         let mut scratch = AttentionScratch::default();
         let view = BlockView { rows: 1, memory: &memory, window, block: 0 };
-        attention.attend_into(1, s, std::iter::once(view), &mut scratch, &mut context);
+        attend(&attention, s, view, &mut scratch, &mut context);
         assert!(context.iter().all(|c| (c - 0.5).abs() < 1e-6));
     }
 }

@@ -1,5 +1,6 @@
 //! The encoder: subsampling front end and unidirectional residual LSTM layers.
 
+use super::self_attention::{SelfAttention, SelfAttentionScratch};
 use super::weights::Weights;
 use crate::config::{FrontendConfig, ModelConfig};
 use crate::error::Result;
@@ -20,6 +21,7 @@ pub(super) struct Encoder {
     convs: Option<[Conv2d; 2]>,
     input: Linear,
     layers: Vec<Layer>,
+    self_attention: Vec<SelfAttention>,
     norm: LayerNorm,
     inputs: usize,
     dim: usize,
@@ -33,13 +35,16 @@ pub struct EncoderState {
     stack: Vec<f32>,
     /// `[layers, 2, dim]`: `h` and `c` of every layer.
     recurrent: Vec<f32>,
+    /// Keys and values of earlier frames, by layer of self-attention.
+    histories: Vec<Vec<f32>>,
 }
 
 impl EncoderState {
     /// Bytes held.
     pub fn num_bytes(&self) -> usize {
         let convs = self.convs.iter().flatten().map(ConvState::num_bytes).sum::<usize>();
-        convs + (self.stack.capacity() + self.recurrent.capacity()) * size_of::<f32>()
+        let histories = self.histories.iter().map(Vec::capacity).sum::<usize>();
+        convs + (self.stack.capacity() + self.recurrent.capacity() + histories) * size_of::<f32>()
     }
 }
 
@@ -67,6 +72,9 @@ pub struct EncoderBatch {
     /// `[streams, dim]` each, in the order of `order`.
     h: Vec<f32>,
     c: Vec<f32>,
+    /// By stream: its histories, while its frames are here.
+    histories: Vec<Vec<Vec<f32>>>,
+    self_attention: SelfAttentionScratch,
 }
 
 impl EncoderBatch {
@@ -131,7 +139,8 @@ impl Encoder {
         });
         let layers = layers.collect::<Result<_>>()?;
         let norm = weights.layer_norm("encoder.norm", dim)?;
-        Ok(Self { convs, input, layers, norm, inputs, dim })
+        let self_attention = SelfAttention::load(&config.encoder, weights)?;
+        Ok(Self { convs, input, layers, self_attention, norm, inputs, dim })
     }
 
     /// Values of a feature frame.
@@ -144,6 +153,7 @@ impl Encoder {
         self.convs.iter().flatten().map(Conv2d::num_parameters).sum::<usize>()
             + self.input.num_parameters()
             + layers.sum::<usize>()
+            + self.self_attention.iter().map(SelfAttention::num_parameters).sum::<usize>()
             + self.norm.num_parameters()
     }
 
@@ -157,6 +167,7 @@ impl Encoder {
             convs: self.convs.as_ref().map(|c| [c[0].initial_state(), c[1].initial_state()]),
             stack: Vec::new(),
             recurrent: vec![0.0; self.layers.len() * 2 * self.dim],
+            histories: vec![Vec::new(); self.self_attention.len()],
         }
     }
 
@@ -166,6 +177,7 @@ impl Encoder {
         }
         state.stack.clear();
         state.recurrent.fill(0.0);
+        state.histories.iter_mut().for_each(Vec::clear);
     }
 
     /// Adds a stream with its next feature frames.
@@ -191,6 +203,7 @@ impl Encoder {
         state.stack.extend_from_slice(&batch.stack);
         batch.spans.push((batch.joined.len() / width - first, first));
         batch.recurrent.extend_from_slice(&state.recurrent);
+        batch.histories.push(std::mem::take(&mut state.histories));
     }
 
     /// Runs the layers over all streams that were added. A stream's results do not depend on the others.
@@ -232,10 +245,23 @@ impl Encoder {
                 batch.recurrent[place(*i) + dim..][..dim].copy_from_slice(c);
             }
         }
-        self.norm.forward_into(x, normed);
-        for (row, to) in by_step(spans, order).enumerate() {
-            batch.rows[to * dim..][..dim].copy_from_slice(&normed[row * dim..][..dim]);
+        if self.self_attention.is_empty() {
+            self.norm.forward_into(x, normed);
+            for (row, to) in by_step(spans, order).enumerate() {
+                batch.rows[to * dim..][..dim].copy_from_slice(&normed[row * dim..][..dim]);
+            }
+            return;
         }
+        for (row, to) in by_step(spans, order).enumerate() {
+            normed[to * dim..][..dim].copy_from_slice(&x[row * dim..][..dim]);
+        }
+        for ((steps, first), histories) in batch.spans.iter().zip(&mut batch.histories) {
+            let rows = &mut normed[first * dim..(first + steps) * dim];
+            for (layer, history) in self.self_attention.iter().zip(histories) {
+                layer.forward(rows, history, &mut batch.self_attention);
+            }
+        }
+        self.norm.forward_into(normed, &mut batch.rows);
     }
 }
 
@@ -245,9 +271,10 @@ impl EncoderBatch {
     ///
     /// # Panics
     /// If fewer were added or `state` comes from another model.
-    pub fn pull(&self, i: usize, state: &mut EncoderState) {
+    pub fn pull(&mut self, i: usize, state: &mut EncoderState) {
         let size = state.recurrent.len();
         state.recurrent.copy_from_slice(&self.recurrent[i * size..][..size]);
+        state.histories = std::mem::take(&mut self.histories[i]);
     }
 
     /// Forgets all streams.
@@ -256,6 +283,7 @@ impl EncoderBatch {
         self.spans.clear();
         self.recurrent.clear();
         self.rows.clear();
+        self.histories.clear();
     }
 }
 

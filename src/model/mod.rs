@@ -1,6 +1,8 @@
 //! The neural transducer: an immutable [`Model`] that any number of streams share.
 
+mod attention;
 mod encoder;
+mod self_attention;
 mod transducer;
 mod weights;
 
@@ -200,7 +202,7 @@ impl Model {
         &self,
         states: &[f32],
         tokens: &[TokenId],
-        views: impl Iterator<Item = BlockView<'m>>,
+        views: impl Iterator<Item = BlockView<'m>> + Clone,
         scratch: &mut StepScratch,
         next: &mut [f32],
         log_probs: &mut [f32],

@@ -1,8 +1,9 @@
 //! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
 
+use super::attention;
 use super::weights::Weights;
-use crate::attention::{Attention, AttentionScratch, BlockView, KeyValues, Score, Window};
-use crate::config::{ModelConfig, ScoreKind};
+use crate::attention::{Attention, AttentionScratch, BlockView, KeyValues, Window};
+use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
@@ -22,7 +23,8 @@ enum TokenInput {
 }
 
 /// Transducer weights. A state row is `[h, c]` of every layer of the state net, then of the emit
-/// net, then, with input feeding, the context.
+/// net, then, with input feeding, the context, then, where something hangs on it, one more than the block of the step (0 before
+/// the first; exact up to 2^24) and what attention keeps.
 #[derive(Debug)]
 pub(super) struct Transducer {
     tokens: TokenInput,
@@ -33,6 +35,8 @@ pub(super) struct Transducer {
     attention: Attention,
     emit_rnn: Vec<Lstm>,
     output: Linear,
+    /// Whether the recurrent nets go on from block to block.
+    carry_state: bool,
 }
 
 /// Buffers of one caller, kept between steps.
@@ -42,6 +46,10 @@ pub struct StepScratch {
     gates: Vec<f32>,
     contexts: Vec<f32>,
     joint: Vec<f32>,
+    /// States of rows some of which start anew.
+    fresh: Vec<f32>,
+    /// Outputs of the state net.
+    queries: Vec<f32>,
     attention: AttentionScratch,
 }
 
@@ -79,18 +87,6 @@ impl Transducer {
             TokenInput::Embeddings(embeddings)
         };
 
-        let bias = weights
-            .tensor("transducer.attention.position_bias", &[a.num_heads, a.max_positions])?;
-        let score = match a.score {
-            ScoreKind::ScaledDot => Score::scaled_dot(bias, a.num_heads, a.dim / a.num_heads),
-        };
-        let attention = Attention::new(
-            weights.linear("transducer.attention.query", a.dim, t.state_dim)?,
-            weights.linear("transducer.attention.key", a.dim, config.encoder.dim)?,
-            weights.linear("transducer.attention.value", a.dim, config.encoder.dim)?,
-            score,
-            a.num_heads,
-        );
         let emit_rnn = (0..t.emit_layers).map(|i| {
             let inputs = if i == 0 { a.dim + t.state_dim } else { t.emit_dim };
             weights.lstm(&format!("transducer.emit_rnn.{i}"), inputs, t.emit_dim)
@@ -100,9 +96,10 @@ impl Transducer {
             embedding_dim: t.embedding_dim,
             context_input,
             state_rnn,
-            attention,
+            attention: attention::load(config, weights)?,
             emit_rnn: emit_rnn.collect::<Result<_>>()?,
             output: weights.linear("transducer.output", num_tokens, t.emit_dim)?,
+            carry_state: t.carry_state,
         })
     }
 
@@ -125,7 +122,16 @@ impl Transducer {
     }
 
     pub fn state_size(&self) -> usize {
+        self.marker() + if self.is_marked() { 1 + self.attention.state_size() } else { 0 }
+    }
+
+    /// Where the block stands in a state row.
+    fn marker(&self) -> usize {
         self.recurrent_size() + self.context_input.as_ref().map_or(0, PackedMatrix::inputs)
+    }
+
+    fn is_marked(&self) -> bool {
+        !self.carry_state || self.attention.state_size() > 0
     }
 
     fn recurrent_size(&self) -> usize {
@@ -166,7 +172,32 @@ impl Transducer {
         &self,
         states: &[f32],
         tokens: &[TokenId],
-        views: impl Iterator<Item = BlockView<'m>>,
+        views: impl Iterator<Item = BlockView<'m>> + Clone,
+        scratch: &mut StepScratch,
+        next: &mut [f32],
+        log_probs: &mut [f32],
+    ) {
+        if self.carry_state {
+            return self.step(states, tokens, views, scratch, next, log_probs);
+        }
+        let mut fresh = std::mem::take(&mut scratch.fresh);
+        fresh.clear();
+        fresh.extend_from_slice(states);
+        let blocks = views.clone().flat_map(|view| std::iter::repeat_n(view.block, view.rows));
+        for (row, block) in fresh.chunks_exact_mut(self.state_size()).zip(blocks) {
+            if row[self.marker()] as usize != block + 1 {
+                row.fill(0.0);
+            }
+        }
+        self.step(&fresh, tokens, views, scratch, next, log_probs);
+        scratch.fresh = fresh;
+    }
+
+    fn step<'m>(
+        &self,
+        states: &[f32],
+        tokens: &[TokenId],
+        views: impl Iterator<Item = BlockView<'m>> + Clone,
         scratch: &mut StepScratch,
         next: &mut [f32],
         log_probs: &mut [f32],
@@ -198,16 +229,18 @@ impl Transducer {
         }
 
         s.contexts.resize(batch * context_dim, 0.0);
-        let top = Rows { data: &next[offset - 2 * state_dim..], stride: size };
-        let (contexts, attention) = (&mut s.contexts, &mut s.attention);
-        t.attention.attend_into(batch, top, views, attention, contexts);
+        s.queries.clear();
+        for row in next.chunks_exact(size) {
+            s.queries.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
+        }
+        t.attend(batch, states, &views, s, next);
         s.joint.clear();
         for (context, row) in s.contexts.chunks_exact(context_dim).zip(next.chunks_exact_mut(size))
         {
             s.joint.extend_from_slice(context);
             s.joint.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
             if t.context_input.is_some() {
-                row[size - context_dim..].copy_from_slice(context);
+                row[t.marker() - context_dim..t.marker()].copy_from_slice(context);
             }
         }
 
@@ -230,6 +263,33 @@ impl Transducer {
         for row in log_probs.chunks_exact_mut(t.num_tokens()) {
             kernels().log_softmax(row);
         }
+    }
+}
+
+impl Transducer {
+    /// Contexts of the rows whose outputs of the state net stand in `s.queries`.
+    fn attend<'m>(
+        &self,
+        batch: usize,
+        states: &[f32],
+        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
+        s: &mut StepScratch,
+        next: &mut [f32],
+    ) {
+        let size = self.state_size();
+        let queries = Rows { data: &s.queries, stride: s.queries.len() / batch };
+        let (contexts, scratch) = (&mut s.contexts, &mut s.attention);
+        let (mut old, mut new): (&[f32], &mut [f32]) = (&[], &mut []);
+        if self.is_marked() {
+            let blocks = views.clone().flat_map(|view| std::iter::repeat_n(view.block, view.rows));
+            for (row, block) in next.chunks_exact_mut(size).zip(blocks) {
+                row[self.marker()] = (block + 1) as f32;
+            }
+            (old, new) = (&states[self.marker()..], &mut next[self.marker()..]);
+        }
+        let old = Rows { data: old, stride: size };
+        let mut new = RowsMut { data: new, stride: size };
+        self.attention.attend_into(batch, queries, views, old, &mut new, scratch, contexts);
     }
 }
 

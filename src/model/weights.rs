@@ -217,11 +217,31 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// As [`tensor`](Self::tensor).
     pub fn lstm_parts(&self, name: &str, inputs: usize, hidden: usize) -> Result<LstmParts> {
+        self.recurrent_parts(name, "_l0", inputs, hidden)
+    }
+
+    /// An LSTM cell, whose names lack the number of a layer.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    pub fn lstm_cell(&self, name: &str, inputs: usize, hidden: usize) -> Result<Lstm> {
+        let parts = self.recurrent_parts(name, "", inputs, hidden)?;
+        let (input, recurrent) = (parts.input.pack(inputs), parts.recurrent.pack(hidden));
+        Ok(Lstm::from_packed(input, recurrent, parts.bias))
+    }
+
+    fn recurrent_parts(
+        &self,
+        name: &str,
+        end: &str,
+        inputs: usize,
+        hidden: usize,
+    ) -> Result<LstmParts> {
         let gates = 4 * hidden;
-        let input = self.matrix(&format!("{name}.weight_ih_l0"), gates, inputs)?;
-        let recurrent = self.matrix(&format!("{name}.weight_hh_l0"), gates, hidden)?;
-        let mut bias = self.tensor(&format!("{name}.bias_ih_l0"), &[gates])?;
-        let other = self.tensor(&format!("{name}.bias_hh_l0"), &[gates])?;
+        let input = self.matrix(&format!("{name}.weight_ih{end}"), gates, inputs)?;
+        let recurrent = self.matrix(&format!("{name}.weight_hh{end}"), gates, hidden)?;
+        let mut bias = self.tensor(&format!("{name}.bias_ih{end}"), &[gates])?;
+        let other = self.tensor(&format!("{name}.bias_hh{end}"), &[gates])?;
         bias.iter_mut().zip(other).for_each(|(a, b)| *a += b);
         Ok(LstmParts { input, recurrent, bias })
     }

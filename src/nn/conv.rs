@@ -80,7 +80,8 @@ impl Conv2d {
     /// The start of a stream.
     pub fn initial_state(&self) -> ConvState {
         // As many as can wait for the kernel to be filled.
-        let mut state = ConvState { frames: Vec::with_capacity((KERNEL - 1) * self.padded_frame()) };
+        let mut state =
+            ConvState { frames: Vec::with_capacity((KERNEL - 1) * self.padded_frame()) };
         self.reset(&mut state);
         state
     }

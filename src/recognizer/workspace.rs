@@ -92,7 +92,7 @@ impl Workspace {
         model.run(&mut self.frames);
         model.attention().project_rows_into(self.frames.rows(), &mut self.projected);
         for (i, session) in self.busy.iter().enumerate() {
-            sessions[*session].pull_frames(&self.frames, &self.projected, i);
+            sessions[*session].pull_frames(&mut self.frames, &self.projected, i);
         }
         self.times.encoder += self.now().saturating_sub(start);
         true

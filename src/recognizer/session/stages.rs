@@ -44,7 +44,7 @@ impl Session {
     /// Takes the results of the frames that were pushed `i`th.
     pub(in crate::recognizer) fn pull_frames(
         &mut self,
-        batch: &EncoderBatch,
+        batch: &mut EncoderBatch,
         projected: &Projected,
         i: usize,
     ) {
