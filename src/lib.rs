@@ -56,4 +56,6 @@ pub mod voice;
 pub use error::{Error, Result};
 pub use listener::Listener;
 pub use model::Precision;
-pub use recognizer::{Batcher, Recognizer, SearchKind, Session, SessionOptions};
+pub use recognizer::{
+    AttentionTrace, Batcher, Recognizer, SearchKind, Session, SessionOptions, TracedStep,
+};

@@ -17,10 +17,12 @@ mod batcher;
 #[cfg(feature = "embed-model")]
 mod embedded;
 mod session;
+mod trace;
 mod workspace;
 
 pub use batcher::{Batcher, StreamId};
 pub use session::Session;
+pub use trace::{AttentionTrace, TracedStep};
 pub use workspace::StageTimes;
 
 /// Which search finds the words.

@@ -57,11 +57,18 @@ fn a_sweep_can_be_drawn_and_compared_with_an_earlier_one() {
         let base = ["bench", "--unpaced", "--seconds", "0.5", "--sweep", "beam", "one.wav"];
         place.run(&[&base[..], more].concat())
     };
+    if cfg!(not(feature = "plot")) {
+        assert!(run(&["--plot", "bench.svg"]).err.contains("feature plot"));
+        return;
+    }
+    assert_eq!(run(&["--plot", "bench.png"]).code, 0);
+    let png = std::fs::read(place.path().join("bench.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG") && png.len() > 5000, "{} bytes", png.len());
     let first = run(&["--json", "--plot", "bench.svg"]);
     assert_eq!(first.code, 0, "{}", first.err);
     assert_eq!(reports(&first.out).len(), 6);
     let svg = std::fs::read_to_string(place.path().join("bench.svg")).unwrap();
-    assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && svg.contains("beam 32"));
+    assert!(svg.starts_with("<svg") && svg.contains("</svg>") && svg.contains("beam 32"));
     std::fs::write(place.path().join("old.json"), &first.out).unwrap();
     let second = run(&["--compare", "old.json"]);
     assert_eq!(second.code, 0, "{}", second.err);
@@ -73,7 +80,7 @@ fn a_sweep_can_be_drawn_and_compared_with_an_earlier_one() {
 fn what_cannot_be_measured_is_refused() {
     let place = Place::new();
     for (arguments, named) in [
-        (&["bench", "--plot", "bench.png", "one.wav"][..], "bench.png"),
+        (&["bench", "--plot", "bench.gif", "one.wav"][..], "bench.gif"),
         (&["bench", "--compare", "none.json", "one.wav"], "none.json"),
         (&["bench", "--times", "none.ctm", "one.wav"], "none.ctm"),
         (&["bench", "none.wav"], "none.wav"),
@@ -113,4 +120,36 @@ fn align_names_the_words_that_it_does_not_know() {
     assert!(ran.err.contains("not in the lexicon: xylophone"), "{}", ran.err);
     let ran = place.run(&["align", "one.wav"]);
     assert!(ran.code == 1 && ran.err.contains("FILE.txt"), "{}", ran.err);
+}
+
+#[test]
+fn what_attention_looks_at_is_printed_and_drawn() {
+    let place = Place::new();
+    let ran = place.run(&["inspect", "attention", "one.wav", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let trace: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let (frames, width) = (trace["num_frames"].as_u64(), trace["block_frames"].as_u64());
+    let (frames, width) = (frames.unwrap(), width.unwrap());
+    let steps = trace["steps"].as_array().unwrap();
+    let ends = steps.iter().filter(|s| s["ends_block"] == true).count() as u64;
+    assert_eq!(ends, frames.div_ceil(width));
+    for step in steps {
+        for head in step["weights"].as_array().unwrap() {
+            let head: Vec<f64> =
+                head.as_array().unwrap().iter().map(|w| w.as_f64().unwrap()).collect();
+            assert!((head.iter().sum::<f64>() - 1.0).abs() < 1e-4, "{head:?}");
+            assert!(step["first_frame"].as_u64().unwrap() + head.len() as u64 <= frames);
+        }
+    }
+    assert_eq!(place.run(&["inspect", "attention", "one.wav"]).code, 1);
+    assert!(
+        place.run(&["inspect", "attention", "one.wav", "--out", "x.gif"]).err.contains("x.gif")
+    );
+    if cfg!(feature = "plot") {
+        for name in ["heat.svg", "heat.png", "heat.html"] {
+            let ran = place.run(&["inspect", "attention", "one.wav", "--out", name]);
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            assert!(std::fs::metadata(place.path().join(name)).unwrap().len() > 5000, "{name}");
+        }
+    }
 }

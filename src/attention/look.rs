@@ -41,10 +41,18 @@ impl Attention {
         context: &mut [f32],
     ) {
         let n = self.dim() / self.num_heads;
+        if let Some(watched) = &mut scratch.watched {
+            watched.first = sight.first;
+            watched.weights.clear();
+        }
         if let Mix::Last = self.mix {
             let end = (sight.block + 1) * sight.window.block_frames;
             let last = end.min(sight.first + sight.count) - 1 - sight.first;
             context.copy_from_slice(&sight.values[last * self.dim()..][..self.dim()]);
+            if let Some(watched) = &mut scratch.watched {
+                let heads = (0..self.num_heads).flat_map(|_| 0..sight.count);
+                watched.weights.extend(heads.map(|frame| f32::from(frame == last)));
+            }
             return;
         }
         if let Mix::Recurrent(_) = self.mix {
@@ -77,6 +85,9 @@ impl Attention {
             }
             if self.weights_size() > 0 {
                 self.keep_weights(head, sight, &scratch.energies, kept);
+            }
+            if let Some(watched) = &mut scratch.watched {
+                watched.weights.extend_from_slice(&scratch.energies);
             }
             mix::soft(&scratch.energies, values, context);
         }
@@ -201,7 +212,7 @@ impl Attention {
         scratch: &mut AttentionScratch,
         context: &mut [f32],
     ) {
-        let AttentionScratch { energies, key, hidden, .. } = scratch;
+        let AttentionScratch { energies, key, hidden, watched, .. } = scratch;
         let query = self.part(head, row.query);
         let key_dim = sight.keys.len() / sight.count;
         let runs = |width: usize| sight.count.saturating_sub(width - 1);
@@ -220,14 +231,21 @@ impl Attention {
         }
         kernels().softmax(energies);
         context.fill(0.0);
+        let mut by_frame = vec![0.0; if watched.is_some() { sight.count } else { 0 }];
         let mut weights = energies.iter();
         for width in 1..=areas.max_area {
             let share = if areas.sum { 1.0 } else { 1.0 / width as f32 };
             for (first, weight) in (0..runs(width)).zip(weights.by_ref()) {
+                for seen in by_frame.iter_mut().skip(first).take(width) {
+                    *seen += weight / width as f32;
+                }
                 for value in sight.values.chunks_exact(self.dim()).skip(first).take(width) {
                     kernels().add_scaled(weight * share, self.part(head, value), context);
                 }
             }
+        }
+        if let Some(watched) = watched {
+            watched.weights.extend_from_slice(&by_frame);
         }
     }
 }

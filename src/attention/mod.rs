@@ -78,6 +78,28 @@ pub struct AttentionScratch {
     by_place: Vec<f32>,
     key: Vec<f32>,
     hidden: Vec<f32>,
+    watched: Option<Watched>,
+}
+
+/// Where the latest row looked.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// First frame in sight.
+    pub first: usize,
+    /// `[heads, frames in sight]`; runs of frames count evenly for each of theirs.
+    pub weights: Vec<f32>,
+}
+
+impl AttentionScratch {
+    /// Keeps the weights of every look from now on.
+    pub fn watch(&mut self) {
+        self.watched.get_or_insert_default();
+    }
+
+    /// The weights of the latest look, if it was watched.
+    pub fn watched(&self) -> Option<&Watched> {
+        self.watched.as_ref()
+    }
 }
 
 impl Attention {

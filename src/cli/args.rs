@@ -214,10 +214,38 @@ pub struct DevicesArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct InspectArguments {
+    /// Something else than the model
+    #[command(subcommand)]
+    pub what: Option<InspectWhat>,
     #[command(flatten)]
     pub model: ModelArguments,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum InspectWhat {
+    /// Show where the network looks while it writes
+    Attention(InspectAttentionArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct InspectAttentionArguments {
+    /// Audio file of up to a minute
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// Latency mode to listen in [default: the model's]
+    #[arg(long, value_name = "MODE")]
+    pub latency: Option<String>,
+    /// Drawing: frames across, emitted tokens down; ends in .svg, .png or .html
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the weights as JSON
     #[arg(long)]
     pub json: bool,
 }

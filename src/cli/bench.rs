@@ -1,13 +1,13 @@
 //! `vivavoce bench`: speed, latency and memory of streams that are replayed through the library. One thread serves them all.
 
 mod clips;
+#[cfg(feature = "plot")]
 mod plot;
 mod replay;
 mod report;
 
 use std::io::Write;
 
-use anyhow::Context;
 use indicatif::ProgressBar;
 use vivavoce::{Recognizer, SessionOptions};
 
@@ -32,8 +32,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
     let recognizer = super::recognizer(&arguments.model)?;
     super::check(&recognizer, &arguments.search)?;
     if let Some(path) = &arguments.plot {
-        let svg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
-        anyhow::ensure!(svg, "{}: plots are SVG; end the name in .svg", path.display());
+        super::check_plot(path, &["svg", "png"])?;
     }
     anyhow::ensure!(arguments.streams > 0 && arguments.chunk_ms > 0, "streams and chunks above 0");
     let clips = clips::load(&recognizer, arguments)?;
@@ -66,9 +65,9 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
     if let Some(before) = &before {
         report::compare(&mut std::io::stderr().lock(), before, &reports)?;
     }
+    #[cfg(feature = "plot")]
     if let Some(path) = &arguments.plot {
-        std::fs::write(path, plot::svg(&reports))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        super::plot::save(path, "vivavoce bench", &plot::Plot(&reports))?;
     }
     Ok(true)
 }

@@ -5,9 +5,12 @@ use std::io::Write;
 use serde_json::json;
 use vivavoce::search::Constraint;
 
-use super::args::InspectArguments;
+use super::args::{InspectArguments, InspectWhat};
 
 pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
+    if let Some(InspectWhat::Attention(arguments)) = &arguments.what {
+        return super::attention::run(arguments);
+    }
     let recognizer = super::recognizer(&arguments.model)?;
     let config = recognizer.config();
     let summary = recognizer.model().summary();

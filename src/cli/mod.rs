@@ -2,13 +2,18 @@
 
 mod align;
 mod args;
+mod attention;
 mod bench;
 mod corpus;
 mod devices;
 mod evaluate;
+#[cfg(feature = "plot")]
+mod heat;
 mod input;
 mod inspect;
 mod listen;
+#[cfg(feature = "plot")]
+mod plot;
 mod recorder;
 mod screen;
 mod transcribe;
@@ -57,6 +62,18 @@ pub fn exit_code(error: &anyhow::Error) -> i32 {
 /// Refuses search settings that the model does not allow, before any file is touched.
 fn check(recognizer: &Recognizer, search: &SearchArguments) -> anyhow::Result<()> {
     Ok(recognizer.session(&search.options()).map(drop).map_err(UsageError)?)
+}
+
+/// Refuses a drawing that cannot be made, before any work is done.
+fn check_plot(path: &std::path::Path, endings: &[&str]) -> anyhow::Result<()> {
+    #[cfg(feature = "plot")]
+    return plot::check(path, endings);
+    #[cfg(not(feature = "plot"))]
+    anyhow::bail!(
+        "{}: this program was built without the feature plot, which draws .{}",
+        path.display(),
+        endings.join(" and .")
+    )
 }
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {

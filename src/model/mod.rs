@@ -202,7 +202,7 @@ impl Model {
         &self,
         states: &[f32],
         tokens: &[TokenId],
-        views: impl Iterator<Item = BlockView<'m>> + Clone,
+        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
         scratch: &mut StepScratch,
         next: &mut [f32],
         log_probs: &mut [f32],

@@ -2,7 +2,7 @@
 
 use super::attention;
 use super::weights::Weights;
-use crate::attention::{Attention, AttentionScratch, BlockView, KeyValues, Window};
+use crate::attention::{Attention, AttentionScratch, BlockView, KeyValues, Watched, Window};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::nn::kernels::kernels;
@@ -51,6 +51,13 @@ pub struct StepScratch {
     /// Outputs of the state net.
     queries: Vec<f32>,
     attention: AttentionScratch,
+}
+
+impl StepScratch {
+    /// Keeps the attention weights of every step from now on, those of its last row.
+    pub fn watch(&mut self) {
+        self.attention.watch();
+    }
 }
 
 impl Transducer {
@@ -172,7 +179,7 @@ impl Transducer {
         &self,
         states: &[f32],
         tokens: &[TokenId],
-        views: impl Iterator<Item = BlockView<'m>> + Clone,
+        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
         scratch: &mut StepScratch,
         next: &mut [f32],
         log_probs: &mut [f32],
@@ -197,7 +204,7 @@ impl Transducer {
         &self,
         states: &[f32],
         tokens: &[TokenId],
-        views: impl Iterator<Item = BlockView<'m>> + Clone,
+        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
         scratch: &mut StepScratch,
         next: &mut [f32],
         log_probs: &mut [f32],
@@ -233,7 +240,7 @@ impl Transducer {
         for row in next.chunks_exact(size) {
             s.queries.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
         }
-        t.attend(batch, states, &views, s, next);
+        t.attend(batch, states, views, s, next);
         s.joint.clear();
         for (context, row) in s.contexts.chunks_exact(context_dim).zip(next.chunks_exact_mut(size))
         {
@@ -329,6 +336,11 @@ impl<'a> BlockScorer<'a> {
         &self.scratch.contexts
     }
 
+    /// Where the attention of the latest step looked, if [`StepScratch::watch`] was called.
+    pub fn watched(&self) -> Option<&Watched> {
+        self.scratch.attention.watched()
+    }
+
     /// One step of a batch of hypotheses: `states` `[batch, state_size]` and the previous token
     /// of each give `next` `[batch, state_size]` and `log_probs` `[batch, num_tokens]`. A row's
     /// results do not depend on the other rows.
@@ -346,7 +358,7 @@ impl<'a> BlockScorer<'a> {
         let Self { memory, window, block, .. } = *self;
         let view = BlockView { rows: tokens.len(), memory, window, block };
         let views = std::iter::once(view);
-        self.transducer.step_into(states, tokens, views, self.scratch, next, log_probs);
+        self.transducer.step_into(states, tokens, &views, self.scratch, next, log_probs);
     }
 }
 

@@ -146,7 +146,7 @@ impl Workspace {
         let before = self.clock.map(|clock| clock());
         let views = busy.iter().map(|i| sessions[*i].view());
         let StepBatch { states, tokens, next, log_probs } = &mut self.steps;
-        model.step_into(states, tokens, views, &mut self.step_scratch, next, log_probs);
+        model.step_into(states, tokens, &views, &mut self.step_scratch, next, log_probs);
         if let (Some(clock), Some(before)) = (self.clock, before) {
             self.times.transducer += clock().saturating_sub(before);
         }

@@ -1,0 +1,136 @@
+//! What attention looks at, for people to see.
+
+use serde::Serialize;
+
+use super::Recognizer;
+use crate::attention::{KeyValues, Watched};
+use crate::error::Result;
+use crate::features::{FeatureExtractor, Normalizer};
+use crate::model::{Model, StepScratch};
+
+/// The looks of greedy search over one recording.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AttentionTrace {
+    /// Duration of an encoder frame.
+    pub frame_ms: f32,
+    /// Encoder frames.
+    pub num_frames: usize,
+    /// Encoder frames a block owns.
+    pub block_frames: usize,
+    /// Steps of the transducer in their order, the ends of blocks among them.
+    pub steps: Vec<TracedStep>,
+    /// Values of a row of `features`.
+    pub num_mel_bins: usize,
+    /// Duration of a row of `features`.
+    pub frame_shift_ms: f32,
+    /// Normalised log-mel features, `[t, num_mel_bins]`.
+    #[serde(skip)]
+    pub features: Vec<f32>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TracedStep {
+    /// The token that it emits.
+    pub token: String,
+    /// Whether that ends the block.
+    pub ends_block: bool,
+    /// Its block.
+    pub block: usize,
+    /// First encoder frame in sight.
+    pub first_frame: usize,
+    /// By head: the weights of the encoder frames in sight.
+    pub weights: Vec<Vec<f32>>,
+}
+
+impl TracedStep {
+    /// Mean of the heads.
+    pub fn mean(&self) -> Vec<f32> {
+        let mut mean = vec![0.0; self.weights.first().map_or(0, Vec::len)];
+        for head in &self.weights {
+            for (sum, weight) in mean.iter_mut().zip(head) {
+                *sum += weight / self.weights.len() as f32;
+            }
+        }
+        mean
+    }
+}
+
+impl Recognizer {
+    /// Runs greedy search over `samples`, at the model's rate and in [-1, 1], and tells what every step looks at.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) if the model has no such latency mode, [`Error::Samples`](crate::Error::Samples)
+    /// if a sample is not finite.
+    pub fn trace_attention(
+        &self,
+        samples: &[f32],
+        latency: Option<&str>,
+    ) -> Result<AttentionTrace> {
+        let (model, config) = (self.model(), self.config());
+        let mode = config.latency_mode(latency)?;
+        let window = Model::window(mode);
+        let (mean, inv_std) = model.normalization();
+        let padding = config.streaming.tail_padding_ms / 1000.0;
+        let padding = (padding * config.features.sample_rate_hz as f32) as usize;
+        let mut padded = samples.to_vec();
+        padded.resize(samples.len() + padding, 0.0);
+        let features = FeatureExtractor::new(&config.features, Normalizer::new(mean, inv_std)?)?
+            .extract(&padded)?;
+        let mut frames = Vec::new();
+        model.encode_into(&mut model.encoder_state(), &features, &mut frames);
+        let mut memory = KeyValues::default();
+        model.project_into(&frames, &mut memory);
+        let num_frames = memory.num_frames();
+
+        let end = self.tokens().end_of_block();
+        let mut states = vec![0.0; model.state_size()];
+        let mut next = states.clone();
+        let mut log_probs = vec![0.0; model.num_tokens()];
+        let mut scratch = StepScratch::default();
+        scratch.watch();
+        let (mut previous, mut steps) = (end, Vec::new());
+        for block in 0..window.num_blocks(num_frames) {
+            let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
+            for step in 1..=mode.max_tokens_per_block {
+                scorer.step_into(&states, &[previous], &mut next, &mut log_probs);
+                std::mem::swap(&mut states, &mut next);
+                let best = (0..log_probs.len()).rev();
+                let best = best.max_by(|a, b| log_probs[*a].total_cmp(&log_probs[*b]));
+                let forced = step == mode.max_tokens_per_block;
+                previous = best.filter(|_| !forced).map_or(end, |token| token as u32);
+                steps.push(self.traced(previous, block, scorer.watched()));
+                if previous == end {
+                    break;
+                }
+            }
+        }
+        Ok(AttentionTrace {
+            frame_ms: config.encoder_frame_ms(),
+            num_frames,
+            block_frames: mode.block_frames,
+            steps,
+            num_mel_bins: config.features.num_mel_bins,
+            frame_shift_ms: config.features.frame_shift_ms,
+            features,
+        })
+    }
+
+    fn traced(&self, token: u32, block: usize, watched: Option<&Watched>) -> TracedStep {
+        let heads = self.config().attention.num_heads;
+        let (first_frame, weights) = watched.map_or((0, Vec::new()), |watched| {
+            let count = watched.weights.len() / heads;
+            (
+                watched.first,
+                watched.weights.chunks_exact(count.max(1)).map(<[f32]>::to_vec).collect(),
+            )
+        });
+        TracedStep {
+            token: self.tokens().text(token).unwrap_or_default().to_owned(),
+            ends_block: token == self.tokens().end_of_block(),
+            block,
+            first_frame,
+            weights,
+        }
+    }
+}
