@@ -237,12 +237,16 @@ class NeuralTransducer(nn.Module):
         """Sub-frame logits: [B, U, D] -> [B, U * aux_targets, V]."""
         return head(h).float().view(h.shape[0], h.shape[1] * self.aux_targets, self.num_tokens)
 
-    @torch.no_grad()
     def greedy(self, features, lengths, geometry, bias=0.0):
         """Arg-max tokens of each utterance (without `<e>`), with the block each was emitted in."""
-        h = self.encoder(features)
+        with torch.no_grad():
+            return self.greedy_from(self.encoder(features), lengths, geometry, bias)
+
+    @torch.no_grad()
+    def greedy_from(self, h, lengths, geometry, bias=0.0):
+        """The same of encoder frames h [B, U, D]."""
         keys, values = self.transducer.attention.project(h)
-        batch, device = len(features), features.device
+        batch, device = len(h), h.device
         state = self.transducer.start(batch, device)
         previous = torch.full((batch, 1), END_OF_BLOCK, device=device)
         blocks = (lengths + geometry.block - 1) // geometry.block

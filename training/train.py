@@ -18,37 +18,38 @@ def random_geometry(rng, choices):
     return Geometry(block, rng.choice(choices["look_back"]), rng.choice(choices["look_ahead"]), 3 * block + 2)
 
 
+def transducer_loss(logits, target, smoothing):
+    """Cross-entropy with label smoothing on tokens only, averaged over steps; also its plain part and the share of right steps."""
+    flat, wanted = logits.flatten(0, 1), target.flatten()
+    known = wanted >= 0
+    logp = F.log_softmax(flat[known], dim=-1)
+    wanted = wanted[known]
+    nll = -logp.gather(1, wanted[:, None])[:, 0]
+    smooth = smoothing * (wanted != END_OF_BLOCK)
+    loss = ((1 - smooth) * nll - smooth * logp.mean(dim=-1)).mean()
+    right = logp.argmax(dim=-1) == wanted
+    return loss, float(nll.mean().detach()), float(right.float().mean())
+
+
+def disturb(previous, share, num_tokens, generator):
+    """Some previous tokens become others, so that the network leans on the sound rather than on its own history."""
+    hit = (torch.rand(previous.shape, generator=generator) < share) & (previous.cpu() != END_OF_BLOCK)
+    other = torch.randint(1, num_tokens, previous.shape, generator=generator)
+    return torch.where(hit, other, previous.cpu())
+
+
 def main():
     loop = Loop(arguments(argparse.ArgumentParser(description=__doc__)).parse_args(), "train")
     model, settings = loop.model, loop.settings
 
-    def transducer_loss(logits, target):
-        """Cross-entropy with label smoothing on tokens only, averaged over steps."""
-        flat, wanted = logits.flatten(0, 1), target.flatten()
-        known = wanted >= 0
-        logp = F.log_softmax(flat[known], dim=-1)
-        wanted = wanted[known]
-        nll = -logp.gather(1, wanted[:, None])[:, 0]
-        smooth = settings["label_smoothing"] * (wanted != END_OF_BLOCK)
-        loss = ((1 - smooth) * nll - smooth * logp.mean(dim=-1)).mean()
-        right = logp.argmax(dim=-1) == wanted
-        return loss, float(nll.mean().detach()), float(right.float().mean())
-
-    def disturb(previous):
-        """Some previous tokens become others, so that the network leans on the sound rather than on its own history."""
-        share = settings["token_noise"]
-        hit = (torch.rand(previous.shape, generator=loop.generator) < share) & (previous.cpu() != END_OF_BLOCK)
-        other = torch.randint(1, loop.num_tokens, previous.shape, generator=loop.generator)
-        return torch.where(hit, other, previous.cpu())
-
     def loss_of(batch):
         geometry = random_geometry(loop.rng, settings["geometry"])
         previous, target, block = step_targets(batch, geometry, loop.frame_s, settings["token_delay_s"])
-        previous = disturb(previous)
+        previous = disturb(previous, settings["token_noise"], loop.num_tokens, loop.generator)
         device = batch.features.device
         previous, target, block = previous.to(device), target.to(device), block.to(device)
         logits, h = model(batch.features, batch.lengths, previous, block, geometry)
-        loss, nll, right = transducer_loss(logits, target)
+        loss, nll, right = transducer_loss(logits, target, settings["label_smoothing"])
         parts = {"nll": nll, "right": right}
         if settings["phone_weight"]:
             phone = model.head(model.phone_head, h)
