@@ -122,6 +122,14 @@ impl Sound {
         self.environment(&mut command).arg("--device=virt").arg(self.clip()).spawn().unwrap()
     }
 
+    /// Tells the server something; what it answers.
+    fn control(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("pactl");
+        let out = self.environment(&mut command).args(arguments).output().unwrap();
+        assert!(out.status.success(), "pactl {arguments:?}: {out:?}");
+        String::from_utf8(out.stdout).unwrap()
+    }
+
     fn die(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();
@@ -156,7 +164,14 @@ struct Listening {
 }
 
 impl Listening {
+    /// Once audio arrives.
     fn start(sound: &Sound, model: &Path) -> Self {
+        let listening = Self::begin(sound, model);
+        listening.wait_for_audio();
+        listening
+    }
+
+    fn begin(sound: &Sound, model: &Path) -> Self {
         let mut command = sound.place.command(&["listen", "--save", "kept.wav"]);
         sound.environment(&mut command).env("VIVAVOCE_MODEL", model);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -175,9 +190,7 @@ impl Listening {
             }
         });
         let kept = sound.place.path().join("kept.wav");
-        let listening = Self { child, lines, messages, kept, shown: Vec::new() };
-        listening.wait_for_audio();
-        listening
+        Self { child, lines, messages, kept, shown: Vec::new() }
     }
 
     fn heard(&self) -> u64 {
@@ -290,6 +303,44 @@ fn a_device_that_dies_and_comes_back_costs_no_word_that_was_said() {
     assert_eq!(text, transcribed(&sound.place, &model, &sound.clip()));
     let finals = listening.stop().iter().filter(|v| v["text"].is_string()).count();
     assert!(finals == 2 || times > 1, "{finals} results");
+}
+
+/// Plays `sentence` while both player and listener wait for a sink that sleeps, so that what is recorded begins with what is
+/// played. Gives the text, how late the recording begins to speak in milliseconds, and whether audio was lost.
+fn heard_from_the_start(sound: &Sound, model: &Path) -> (String, f32, bool) {
+    sound.control(&["suspend-sink", "virt", "1"]);
+    let mut listening = Listening::begin(sound, model);
+    let mut player = sound.play();
+    let attached = |what: &str| !sound.control(&["list", "short", what]).trim().is_empty();
+    wait_until("both ends", || attached("source-outputs") && attached("sink-inputs"));
+    sound.control(&["suspend-sink", "virt", "0"]);
+    assert!(player.wait().unwrap().success());
+    let text = listening.next_final();
+    let lost = listening.messages.try_iter().any(|message| message.starts_with("warning"));
+    let kept = listening.kept.clone();
+    listening.stop();
+    let mut reader = hound::WavReader::open(kept).unwrap();
+    let (rate, channels) = (reader.spec().sample_rate, reader.spec().channels);
+    let loud = reader.samples::<i16>().position(|s| s.unwrap().unsigned_abs() > 300).unwrap();
+    (text, loud as f32 * 1000.0 / rate as f32 / f32::from(channels), lost)
+}
+
+#[test]
+fn speech_in_the_first_50_ms_of_a_microphone_is_not_lost() {
+    let Some(model) = real_folder() else { return };
+    let Some(sentence) = steady_sentence() else { return };
+    let onset = sentence.iter().position(|s| s.abs() > 0.02).unwrap();
+    let sentence = &sentence[onset.saturating_sub(80)..];
+    for _ in 0..5 {
+        let Some(sound) = Sound::start(48_000, 1, sentence) else { return };
+        let (text, onset_ms, lost) = heard_from_the_start(&sound, &model);
+        if !lost {
+            assert!(onset_ms < 50.0, "speech begins after {onset_ms} ms");
+            assert_eq!(text, transcribed(&sound.place, &model, &sound.clip()));
+            return;
+        }
+    }
+    panic!("each time audio was lost");
 }
 
 #[test]
