@@ -1,8 +1,8 @@
 """Stage `lexicon`: the words that can be recognised and how they are pronounced.
 
 Words: every word of the training transcripts, then the most frequent words of the language-model texts that CMUdict
-has. Pronunciations: CMUdict without stress, and for training words that it lacks the one that the forced alignment heard most
-often. Writes tokens.txt, lexicon.txt (`word cost PH PH ...`) and lexicon.bin (docs/model-format.md).
+has, then, with `--g2p`, the most frequent ones that it lacks. Pronunciations: CMUdict without stress, for training words that it
+lacks the one that the forced alignment heard most often, else what the letter-to-sound model says. Writes tokens.txt, lexicon.txt (`word cost PH PH ...`) and lexicon.bin (docs/model-format.md).
 """
 
 import argparse
@@ -21,6 +21,7 @@ WORD_FINAL = "_E"
 TEXTS = ("novels", "librispeech_train", "commonvoice_prompts")
 COST_STEP = 1 / 16  # nats in one unit of a stored cost
 MAX_WORDS = 65_533  # lm.bin numbers words with 16 bits, and needs three more
+MIN_COUNT = 3  # of a word of the texts that CMUdict lacks
 SMOOTHING = 0.5  # added to the count of every pronunciation
 
 BIN_MAGIC = b"VVLX"
@@ -101,19 +102,25 @@ def aligned_pronunciations(data, utterances):
     return heard
 
 
-def choose_words(training, counts_by_source, dictionary, max_words):
-    """All of `training`, then the words of `dictionary` in falling order of their best relative frequency in a source."""
+def choose_words(training, counts_by_source, dictionary, max_words, others=False):
+    """All of `training`, then the words of `dictionary` in falling order of their best relative frequency in a source, then, with
+    `others`, those that it lacks and that occur at least MIN_COUNT times."""
     frequency = Counter()
     for counts in counts_by_source:
         total = max(1, sum(counts.values()))
         for word, count in counts.items():
             frequency[word] = max(frequency[word], count / total)
     words = set(training)
-    for word, _ in sorted(frequency.items(), key=lambda item: (-item[1], item[0])):
+    total = Counter()
+    for counts in counts_by_source:
+        total.update(counts)
+    ranked = sorted(frequency, key=lambda word: (-frequency[word], word))
+    known = [word for word in ranked if word in dictionary]
+    unknown = [word for word in ranked if word not in dictionary and total[word] >= MIN_COUNT and re.search("[aeiouy]", word)]
+    for word in known + (unknown if others else []):
         if len(words) >= max_words:
             break
-        if word in dictionary:
-            words.add(word)
+        words.add(word)
     return sorted(words)
 
 
@@ -124,7 +131,7 @@ def with_costs(prons, counts):
     return sorted((math.log(best / weight), pron) for weight, pron in zip(weights, prons))
 
 
-def build_lexicon(words, dictionary, heard):
+def build_lexicon(words, dictionary, heard, letter_to_sound=None):
     """[(word, cost, pronunciation), ...] sorted by word and cost; words that nobody can pronounce are left out."""
     entries = []
     for word in words:
@@ -132,6 +139,8 @@ def build_lexicon(words, dictionary, heard):
         prons = dictionary.get(word)
         if not prons and counts:
             prons = [min(counts, key=lambda pron: (-counts[pron], pron))]
+        if not prons and letter_to_sound:
+            prons = [pron for _, pron in letter_to_sound.pronounce(word)]
         entries += [(word, cost, pron) for cost, pron in with_costs(prons or [], counts)]
     return entries
 
@@ -168,6 +177,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder that holds speech/, text/ and align/")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument("--dictionary", type=Path, help="a CMUdict file (default: the one that pocketsphinx carries)")
+    parser.add_argument("--g2p", type=Path, help="g2p.bin of a letter-to-sound model, for words that the dictionary lacks")
     parser.add_argument("--max-words", type=int, default=60_000)
     args = parser.parse_args()
     if not 0 < args.max_words <= MAX_WORDS:
@@ -184,7 +194,13 @@ def main():
     counts = [Counter(word for line in read_text(args.data, s) for word in line.split()) for s in text_sources(args.data)]
     heard = aligned_pronunciations(args.data, {name for name, _ in train})
     pronounceable = {word for word in training if word in dictionary or word in heard}
-    entries = build_lexicon(choose_words(pronounceable, counts, dictionary, args.max_words), dictionary, heard)
+    letter_to_sound = None
+    if args.g2p:
+        from g2p import LetterToSound
+
+        letter_to_sound = LetterToSound(args.g2p.read_bytes())
+    words = choose_words(pronounceable, counts, dictionary, args.max_words, others=bool(args.g2p))
+    entries = build_lexicon(words, dictionary, heard, letter_to_sound)
 
     (args.out / "tokens.txt").write_text("".join(token + "\n" for token in phone_tokens()), encoding="utf-8")
     with open(args.out / "lexicon.txt", "w", encoding="utf-8") as file:
