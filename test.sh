@@ -40,6 +40,28 @@ step cargo test --quiet --lib --test integration $all
 # shellcheck disable=SC2086
 RUSTDOCFLAGS="-D warnings" step cargo doc --quiet --no-deps --lib $all
 
+python3_with() {
+    # A Python that has the modules of $1, or gets them from the requirements $2: its path, or nothing.
+    if python3 -c "$1" 2> /dev/null; then
+        echo python3
+    elif python3 -m venv "target/$3" && "target/$3/bin/pip" install --quiet -r "$2"; then
+        echo "target/$3/bin/python"
+    fi
+}
+program="${CARGO_TARGET_DIR:-target}/debug/vivavoce"
+if [ -n "$default" ]; then
+    skip "other people's parsers on our results: models/en-small is absent"
+elif ! command -v python3 > /dev/null; then
+    skip "other people's parsers on our results: no python3"
+else
+    parsers=$(python3_with "import pytest, pysubs2, webvtt, meeteval, jsonschema" tests/formats/requirements.txt venv-formats)
+    if [ -n "$parsers" ]; then
+        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$parsers" -m pytest -q -p no:cacheprovider tests/formats
+    else
+        skip "other people's parsers on our results: they cannot be installed"
+    fi
+fi
+
 python=
 modules="import torch, numpy, safetensors, soundfile, pytest"
 if ! command -v python3 > /dev/null; then

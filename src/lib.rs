@@ -1,27 +1,30 @@
 //! Streaming speech recognition with the Neural Transducer (Jaitly et al., NIPS 2016).
 //!
-//! Samples go in, words come out while the person is still speaking:
+//! Samples go in, words come out while the person is still speaking. A whole program:
 //!
 //! ```no_run
-//! use vivavoce::audio::WavSource;
+//! use vivavoce::Recognizer;
+//! use vivavoce::audio;
 //! use vivavoce::pipeline::{Pipeline, PipelineOptions};
 //! use vivavoce::transcript::Event;
-//! use vivavoce::Recognizer;
 //!
-//! # fn main() -> vivavoce::Result<()> {
-//! let recognizer = Recognizer::load("models/en-small")?;
-//! let source = WavSource::open("speech.wav")?;
-//! let options = PipelineOptions { partials: true, ..Default::default() };
-//! for event in Pipeline::start(&recognizer, Box::new(source), &options)?.events() {
-//!     match event {
-//!         Event::Partial(partial) => println!("{} ({})", partial.confirmed, partial.tentative),
-//!         Event::Final(result) => println!("{}", result.text),
-//!         _ => {}
+//! fn main() -> vivavoce::Result<()> {
+//!     let recognizer = Recognizer::load("models/en-small")?;
+//!     let source = audio::open("speech.wav")?;
+//!     let options = PipelineOptions { partials: true, ..Default::default() };
+//!     for event in Pipeline::start(&recognizer, source, &options)?.events() {
+//!         match event {
+//!             Event::Partial(partial) => eprintln!("{} ({})", partial.confirmed, partial.tentative),
+//!             Event::Final(result) => println!("{}", result.text),
+//!             Event::Error { message, .. } => eprintln!("{message}"),
+//!             _ => {}
+//!         }
 //!     }
+//!     Ok(())
 //! }
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! The folder `examples` has programs for a file, a microphone, a source of one's own and many files at once.
 //!
 //! A [`Recognizer`] is immutable and shared; a [`Session`] holds all that belongs to one stream and is a plain state machine
 //! without threads, files or clocks. Data flows one way:

@@ -6,13 +6,16 @@ mod allocation;
 mod bad_input;
 mod batcher;
 mod cli;
+mod cli_batch;
 mod cli_bench;
 mod cli_evaluate;
+mod cli_formats;
 #[cfg(unix)]
 mod cli_listen;
 mod common;
 mod golden;
 mod listen;
+mod media;
 #[cfg(all(feature = "mic", target_os = "linux"))]
 mod microphone;
 mod robustness;

@@ -1,5 +1,8 @@
 //! All that yields samples.
 
+mod file;
+#[cfg(feature = "media")]
+mod media;
 #[cfg(feature = "mic")]
 pub mod microphone;
 #[cfg(feature = "media")]
@@ -9,6 +12,9 @@ mod resample;
 mod riff;
 mod wav;
 
+pub use file::{BoxedSource, EXTENSIONS, from_bytes, from_stream, open};
+#[cfg(feature = "media")]
+pub use media::MediaSource;
 #[cfg(feature = "media")]
 pub use opus::OpusSource;
 pub use raw::{RawFormat, RawSource};
@@ -61,6 +67,11 @@ pub trait AudioSource {
     /// once the source has ended.
     fn warnings(&self) -> &[String] {
         &[]
+    }
+
+    /// Its length in seconds, as far as its header tells.
+    fn duration_s(&self) -> Option<f64> {
+        None
     }
 
     /// What has happened to the source since the last call, oldest first.

@@ -163,6 +163,10 @@ impl<R: Read> AudioSource for WavSource<R> {
     fn warnings(&self) -> &[String] {
         &self.warnings
     }
+
+    fn duration_s(&self) -> Option<f64> {
+        self.num_samples().map(|samples| samples as f64 / f64::from(self.sample_rate_hz()))
+    }
 }
 
 /// Appends `bytes`, whole groups, as interleaved samples of full scale 1.

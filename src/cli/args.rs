@@ -1,5 +1,9 @@
 //! What can be said on the command line.
 
+mod batch;
+
+pub use batch::{FormatName, InputArguments, OutputArguments};
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -114,23 +118,24 @@ impl SearchArguments {
 
 #[derive(Debug, Args)]
 pub struct TranscribeArguments {
-    /// WAV or Ogg Opus files; - reads WAV from stdin
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
     #[command(flatten)]
     pub model: ModelArguments,
     #[command(flatten)]
     pub search: SearchArguments,
     /// Print every partial result with its time
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub stream: bool,
     /// Read as fast as it was spoken
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["format", "output", "output_dir"])]
     pub realtime: bool,
     /// Print JSON, one object a line
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
-    /// Also give up to N other readings (with --json)
+    /// Also give up to N other readings (with --json or --format json|jsonl)
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub alternatives: usize,
 }
@@ -171,7 +176,7 @@ pub struct EndpointArguments {
 
 #[derive(Debug, Args)]
 pub struct ListenArguments {
-    /// A WAV or Ogg Opus file instead of the microphone; - reads WAV or bare samples from stdin
+    /// An audio file instead of the microphone; - reads WAV or bare samples from stdin
     #[arg(value_name = "FILE")]
     pub input: Option<PathBuf>,
     #[command(flatten)]

@@ -12,6 +12,7 @@ mod heat;
 mod input;
 mod inspect;
 mod listen;
+mod output;
 #[cfg(feature = "plot")]
 mod plot;
 mod recorder;
@@ -54,9 +55,14 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
 #[error("{0}")]
 struct UsageError(vivavoce::Error);
 
+/// Arguments that do not go together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
 /// The exit code for `error`.
 pub fn exit_code(error: &anyhow::Error) -> i32 {
-    if error.is::<UsageError>() { 2 } else { 1 }
+    if error.is::<UsageError>() || error.is::<Misuse>() { 2 } else { 1 }
 }
 
 /// Refuses search settings that the model does not allow, before any file is touched.

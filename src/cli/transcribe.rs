@@ -1,128 +1,110 @@
 //! `vivavoce transcribe`.
 
-use std::io::{IsTerminal, Write};
-use std::path::Path;
-use std::time::{Duration, Instant};
+mod batch;
+mod live;
+mod progress;
 
-use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
-use vivavoce::Recognizer;
-use vivavoce::pipeline::{Pace, Pipeline, PipelineOptions};
-use vivavoce::transcript::{Event, Final, Partial};
+use std::path::PathBuf;
 
-use super::args::TranscribeArguments;
+use vivavoce::endpoint::EndpointOptions;
+
+use super::Misuse;
+use super::args::{OutputArguments, TranscribeArguments};
+use super::input::{Entry, gather};
+use super::output::{Destination, Style, result_paths};
 
 pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
+    let endpoints = endpoints(&arguments.output);
+    if let Some(endpoints) = &endpoints {
+        endpoints.validate().map_err(super::UsageError)?;
+    }
+    let (mut entries, several) = gather(&arguments.input)?;
+    let style = Style::new(&arguments.output, arguments.json);
+    let folder = arguments.output.folder();
+    let paths = match folder {
+        None => Vec::new(),
+        Some(dir) => {
+            if let Some(dir) = dir.filter(|dir| dir.is_file()) {
+                let name = dir.display();
+                return Err(Misuse(format!("--output-dir {name} is a file")).into());
+            }
+            left(&mut entries, &arguments.output, dir.map(PathBuf::from), &style)?
+        }
+    };
+    if several && folder.is_none() && !style.can_be_joined() {
+        let reason = "subtitles of several files need a file each: say --output-dir DIR";
+        return Err(Misuse(reason.into()).into());
+    }
     let recognizer = super::recognizer(&arguments.model)?;
     super::check(&recognizer, &arguments.search)?;
-    let bar = progress(arguments.files.len(), arguments.stream);
-    let start = Instant::now();
-    let (mut good, mut heard_s) = (true, 0.0);
-    for file in &arguments.files {
-        bar.set_message(file.display().to_string());
-        match transcribe(&recognizer, file, arguments, &bar) {
-            Ok(seconds) => heard_s += seconds,
-            Err(error) if super::is_closed_pipe(&error) => return Err(error),
-            Err(error) => {
-                bar.suspend(|| eprintln!("error: {error:#}"));
-                good = false;
-            }
-        }
-        bar.inc(1);
+    if arguments.stream || arguments.realtime {
+        return live::run(&recognizer, &entries, several, arguments);
     }
-    bar.finish_and_clear();
-    let took_s = start.elapsed().as_secs_f32();
-    if heard_s > 0.0 && std::io::stderr().is_terminal() {
-        eprintln!("{heard_s:.1} s of audio in {took_s:.2} s: {:.3} x real time", took_s / heard_s);
-    }
-    Ok(good)
-}
-
-fn progress(files: usize, stream: bool) -> ProgressBar {
-    if files < 2 || stream {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(files as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {wide_msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
-/// Transcribes one file and gives its length in seconds.
-fn transcribe(
-    recognizer: &Recognizer,
-    file: &Path,
-    arguments: &TranscribeArguments,
-    bar: &ProgressBar,
-) -> anyhow::Result<f32> {
-    let source = super::input::open(file)?;
-    let options = PipelineOptions {
-        session: arguments.search.options(),
-        pace: if arguments.realtime { Pace::Realtime } else { Pace::Unpaced },
-        partials: arguments.stream,
-        alternatives: arguments.alternatives,
-        ..PipelineOptions::default()
+    let destination = match folder {
+        Some(_) => Destination::Files { style, paths },
+        None => Destination::stream(style, arguments.output.output.as_deref(), several)?,
     };
-    let pipeline = Pipeline::start(recognizer, source, &options)
-        .with_context(|| file.display().to_string())?;
-    let name = (arguments.files.len() > 1).then(|| file.display().to_string());
-    let mut heard_s = 0.0;
-    for event in pipeline.events() {
-        match event {
-            Event::Partial(partial) => show_partial(&partial, arguments.json)?,
-            Event::Final(result) => {
-                heard_s = result.time;
-                bar.suspend(|| show_final(&result, name.as_deref(), arguments))?;
-            }
-            Event::Error { message, fatal: true } => {
-                anyhow::bail!("{}", with_name(file, &message));
-            }
-            Event::Error { message, fatal: false } => {
-                bar.suspend(|| eprintln!("warning: {}", with_name(file, &message)));
-            }
-            _ => {}
-        }
-    }
-    Ok(heard_s)
+    let latency = arguments.search.latency.as_ref();
+    let work = batch::Work {
+        recognizer: &recognizer,
+        session: arguments.search.options(),
+        endpoints,
+        alternatives: arguments.alternatives,
+        latency: latency.unwrap_or(&recognizer.config().default_latency).clone(),
+        entries: &entries,
+    };
+    let jobs = arguments.output.jobs.map_or_else(cores, usize::from);
+    batch::run(&work, jobs.min(entries.len()).max(1), destination)
 }
 
-fn with_name(file: &Path, message: &str) -> String {
-    let name = file.display().to_string();
-    if message.contains(&name) { message.to_owned() } else { format!("{name}: {message}") }
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-fn show_partial(partial: &Partial, json: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer(&mut out, partial)?;
-        writeln!(out)?;
-    } else {
-        writeln!(out, "{:7.2}  {} | {}", partial.time, partial.confirmed, partial.tentative)?;
-    }
-    Ok(out.flush()?)
+/// Files are cut where a format has segments. The network never sleeps: nobody waits for it, and no faint voice is missed.
+fn endpoints(arguments: &OutputArguments) -> Option<EndpointOptions> {
+    (arguments.format.is_some() && !arguments.no_endpoints).then(|| EndpointOptions {
+        after_speech_s: arguments.endpoint_after_speech,
+        utterance_s: arguments.endpoint_utterance,
+        sleep: false,
+        ..EndpointOptions::default()
+    })
 }
 
-fn show_final(
-    result: &Final,
-    name: Option<&str>,
-    arguments: &TranscribeArguments,
-) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if arguments.json {
-        let mut value = serde_json::to_value(result)?;
-        if let (Some(name), Some(object)) = (name, value.as_object_mut()) {
-            object.insert("file".into(), name.into());
-        }
-        serde_json::to_writer(&mut out, &value)?;
-        writeln!(out)?;
-    } else if arguments.stream {
-        writeln!(out, "{:7.2}  {}", result.time, result.text)?;
-    } else if let Some(name) = name {
-        writeln!(out, "{name}: {}", result.text)?;
-    } else {
-        writeln!(out, "{}", result.text)?;
+/// Leaves what is still to be done in `entries` and gives the files of their results.
+fn left(
+    entries: &mut Vec<Entry>,
+    arguments: &OutputArguments,
+    dir: Option<PathBuf>,
+    style: &Style,
+) -> anyhow::Result<Vec<PathBuf>> {
+    // One result is enough for a file that is listed twice.
+    let mut seen = std::collections::HashSet::new();
+    entries.retain(|e| seen.insert((e.name.clone(), e.shown.clone(), e.path().is_none())));
+    let paths = result_paths(entries, dir.as_deref(), style)?;
+    let done: Vec<_> = paths.iter().map(|path| path.exists()).collect();
+    let count = done.iter().filter(|done| **done).count();
+    if count > 0 && !arguments.resume && !arguments.overwrite {
+        let first = paths.iter().find(|path| path.exists()).map(|path| path.display().to_string());
+        return Err(Misuse(format!(
+            "{} is there already ({count} of {} results are): --resume leaves out what is done, --overwrite replaces it",
+            first.unwrap_or_default(),
+            paths.len()
+        ))
+        .into());
     }
-    Ok(out.flush()?)
+    if !arguments.resume {
+        return Ok(paths);
+    }
+    if count > 0 {
+        eprintln!("{count} of {} files are done already", paths.len());
+    }
+    let mut place = done.iter();
+    entries.retain(|_| place.next().is_some_and(|done| !done));
+    Ok(paths.into_iter().zip(done).filter(|(_, done)| !done).map(|(path, _)| path).collect())
+}
+
+/// The message, with the file where it does not tell it.
+fn with_name(file: &str, message: &str) -> String {
+    if message.contains(file) { message.to_owned() } else { format!("{file}: {message}") }
 }

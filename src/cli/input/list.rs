@@ -1,0 +1,241 @@
+//! Files, folders and lists as entries in a fixed order.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+use vivavoce::audio::{BoxedSource, EXTENSIONS};
+
+use super::excerpt::Excerpt;
+use super::names::{Origin, assign};
+use crate::cli::args::InputArguments;
+
+/// Something to be transcribed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its id, and the path of its result without the ending.
+    pub name: String,
+    /// What it is called in messages and in results.
+    pub shown: String,
+    pub audio: Audio,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Audio {
+    /// `-` is stdin.
+    File(PathBuf),
+    Excerpt {
+        path: PathBuf,
+        offset_s: f64,
+        duration_s: f64,
+    },
+    /// A line of a list that cannot be followed.
+    Broken(String),
+}
+
+impl Entry {
+    pub fn open(&self) -> anyhow::Result<BoxedSource> {
+        match &self.audio {
+            Audio::File(path) => super::open(path),
+            Audio::Excerpt { path, offset_s, duration_s } => {
+                Ok(Box::new(Excerpt::new(super::open(path)?, *offset_s, *duration_s)))
+            }
+            Audio::Broken(reason) => anyhow::bail!("{reason}"),
+        }
+    }
+
+    pub fn path(&self) -> Option<&Path> {
+        match &self.audio {
+            Audio::File(path) | Audio::Excerpt { path, .. } => Some(path),
+            Audio::Broken(_) => None,
+        }
+    }
+}
+
+/// A line of a manifest as NeMo writes them; other keys mean nothing here.
+#[derive(Debug, Deserialize)]
+struct Line {
+    audio_filepath: String,
+    #[serde(default)]
+    offset: Option<f64>,
+    #[serde(default)]
+    duration: Option<f64>,
+    #[serde(default, alias = "utt_id", alias = "utterance_id")]
+    id: Option<String>,
+}
+
+/// All that is asked for, less what other shares hold, and whether that may be more than one file.
+///
+/// # Errors
+/// If a list or folder cannot be read, or there is nothing to do.
+pub fn gather(arguments: &InputArguments) -> anyhow::Result<(Vec<Entry>, bool)> {
+    let mut found = Found::default();
+    for path in &arguments.files {
+        match extension(path).as_deref() {
+            Some("jsonl" | "scp") if path.is_file() => found.list(path)?,
+            _ if path.is_dir() => found.folder(path, arguments.recursive)?,
+            _ => found.file(path, path.file_name().map_or(path.as_path(), Path::new)),
+        }
+    }
+    if let Some(path) = &arguments.files_from {
+        found.list(path)?;
+    }
+    anyhow::ensure!(!found.0.is_empty(), "nothing to transcribe: the list is empty");
+    let first = found.0[0].0.path.clone();
+    let names = assign(&found.0.iter().map(|(origin, _)| origin.clone()).collect::<Vec<_>>());
+    let all = found.0.into_iter().zip(names);
+    let mut entries: Vec<_> =
+        all.map(|((origin, audio), name)| Entry { name, shown: origin.path, audio }).collect();
+    if let Some(shard) = arguments.shard {
+        let mut place = 0..;
+        entries.retain(|_| place.next().is_some_and(|i: usize| i % shard.count == shard.index));
+    }
+    let one = match arguments.files.as_slice() {
+        [path] => arguments.files_from.is_none() && path.as_path() == Path::new(&first),
+        _ => false,
+    };
+    Ok((entries, !one))
+}
+
+#[derive(Default)]
+struct Found(Vec<(Origin, Audio)>);
+
+impl Found {
+    fn file(&mut self, path: &Path, below: &Path) {
+        let below =
+            if path == Path::new("-") { "stdin".into() } else { below.display().to_string() };
+        let origin = Origin { id: None, path: path.display().to_string(), below, offset_ms: None };
+        self.0.push((origin, Audio::File(path.to_path_buf())));
+    }
+
+    fn broken(&mut self, shown: String, reason: String) {
+        let origin =
+            Origin { id: Some(shown.clone()), path: shown, below: String::new(), offset_ms: None };
+        self.0.push((origin, Audio::Broken(reason)));
+    }
+
+    fn folder(&mut self, folder: &Path, recursive: bool) -> anyhow::Result<()> {
+        let (before, mut folders, mut files) =
+            (self.0.len(), vec![folder.to_path_buf()], Vec::new());
+        while let Some(next) = folders.pop() {
+            let unreadable = || format!("cannot read folder {}", next.display());
+            for entry in std::fs::read_dir(&next).with_context(unreadable)? {
+                let entry = entry.with_context(unreadable)?;
+                let path = entry.path();
+                // A folder behind a link may hold the link.
+                if entry.file_type().with_context(unreadable)?.is_dir() {
+                    folders.extend(recursive.then_some(path));
+                } else if is_audio(&path) && path.is_file() {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        for path in &files {
+            self.file(path, path.strip_prefix(folder).unwrap_or(path));
+        }
+        let hint = if recursive { "" } else { " (its folders are searched with --recursive)" };
+        let name = folder.display();
+        anyhow::ensure!(self.0.len() > before, "folder {name} holds no audio files{hint}");
+        Ok(())
+    }
+
+    fn list(&mut self, path: &Path) -> anyhow::Result<()> {
+        let name = path.display();
+        let unreadable = || format!("cannot read the list {name}");
+        let text = if path == Path::new("-") {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).with_context(unreadable)?;
+            text
+        } else {
+            std::fs::read_to_string(path).with_context(unreadable)?
+        };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let kaldi = extension(path).as_deref() == Some("scp");
+        for (i, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            let place = format!("{name}:{}", i + 1);
+            if kaldi {
+                self.scp(line, folder, place);
+            } else if line.starts_with('{') {
+                match serde_json::from_str::<Line>(line) {
+                    Ok(line) => self.manifest(line, folder, place),
+                    Err(e) => self
+                        .broken(place.clone(), format!("{place}: not a line of a manifest: {e}")),
+                }
+            } else {
+                let path = resolve(folder, line);
+                self.file(&path, path.file_name().map_or(path.as_path(), Path::new));
+            }
+        }
+        Ok(())
+    }
+
+    fn scp(&mut self, line: &str, folder: &Path, place: String) {
+        let Some((id, rest)) = line.split_once(char::is_whitespace) else {
+            let reason = format!("{place}: expected an id and a path, found {line:?}");
+            return self.broken(place, reason);
+        };
+        let rest = rest.trim();
+        if rest.ends_with('|') || rest.starts_with('|') {
+            let reason = format!(
+                "{place}: {id} is the output of a command, and commands are not run; write it to a file and list its path"
+            );
+            return self.broken(id.to_owned(), reason);
+        }
+        if self.0.iter().any(|(origin, _)| origin.id.as_deref() == Some(id)) {
+            let reason = format!("{place}: the id {id} is there twice");
+            return self.broken(place, reason);
+        }
+        let path = resolve(folder, rest);
+        self.file(&path, Path::new(rest));
+        if let Some((origin, _)) = self.0.last_mut() {
+            origin.id = Some(id.to_owned());
+        }
+    }
+
+    fn manifest(&mut self, line: Line, folder: &Path, place: String) {
+        let path = resolve(folder, &line.audio_filepath);
+        let below = Path::new(&line.audio_filepath);
+        let below =
+            if below.is_absolute() { below.file_name().map_or(below, Path::new) } else { below };
+        self.file(&path, below);
+        let Some((origin, audio)) = self.0.last_mut() else { return };
+        origin.id = line.id;
+        if let Some(offset_s) = line.offset.filter(|s| *s != 0.0) {
+            let duration_s = line.duration.unwrap_or(f64::MAX);
+            if !(offset_s > 0.0 && duration_s > 0.0) {
+                let reason = format!(
+                    "{place}: offset {offset_s} and duration {duration_s} s make no excerpt"
+                );
+                self.0.pop();
+                return self.broken(place, reason);
+            }
+            origin.offset_ms = Some((offset_s * 1000.0).round() as u64);
+            *audio = Audio::Excerpt { path, offset_s, duration_s };
+        } else if let (Some(0.0), Some(duration_s)) = (line.offset, line.duration)
+            && duration_s > 0.0
+        {
+            *audio = Audio::Excerpt { path, offset_s: 0.0, duration_s };
+        }
+    }
+}
+
+/// A path in a list: from here, or from where the list is.
+fn resolve(folder: &Path, path: &str) -> PathBuf {
+    let (here, there) = (PathBuf::from(path), folder.join(path));
+    if !here.exists() && there.exists() { there } else { here }
+}
+
+fn extension(path: &Path) -> Option<String> {
+    path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase)
+}
+
+fn is_audio(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+    !hidden && extension(path).is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
+}

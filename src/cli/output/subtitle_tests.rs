@@ -1,0 +1,111 @@
+//! Cues by hand.
+
+use super::*;
+use vivavoce::transcript::Final;
+
+fn style(width: usize, max_cue_ms: u64) -> Style {
+    Style { format: None, json: false, max_line_width: width, max_cue_ms }
+}
+
+/// Words with start and end in seconds.
+fn transcript(words: &[(&str, f32, f32)]) -> Transcript {
+    let word = |&(word, start, end): &(&str, f32, f32)| TimedWord {
+        word: word.into(),
+        start,
+        end,
+        conf: 1.0,
+    };
+    let result: Vec<_> = words.iter().map(word).collect();
+    let text = joined(&result);
+    Transcript {
+        segments: vec![Final { text, result, ..Final::default() }],
+        ..Transcript::default()
+    }
+}
+
+/// `n` words of four letters, each as long as its distance to the next allows.
+fn even(n: usize, step_s: f32) -> Transcript {
+    let names: Vec<_> = (0..n).map(|i| format!("w{i:03}")).collect();
+    let times = names.iter().enumerate();
+    let words: Vec<_> =
+        times.map(|(i, w)| (w.as_str(), i as f32 * step_s, (i as f32 + 0.9) * step_s)).collect();
+    transcript(&words)
+}
+
+#[test]
+fn a_pause_begins_a_cue() {
+    let said = transcript(&[
+        ("one", 0.0, 0.5),
+        ("two", 0.6, 1.0),
+        ("three", 1.7, 2.0),
+        ("four", 2.6, 3.0),
+    ]);
+    let out = srt(&said, &style(42, 7000));
+    assert_eq!(
+        out,
+        "1\n00:00:00,000 --> 00:00:01,000\none two\n\n2\n00:00:01,700 --> 00:00:03,000\nthree four\n\n"
+    );
+    let out = vtt(&said, &style(42, 7000));
+    assert!(out.starts_with("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\none two\n\n"), "{out}");
+}
+
+#[test]
+fn lines_are_narrow_even_and_at_most_two() {
+    let said = even(100, 0.1);
+    for width in [9, 14, 42] {
+        let all = cues(&said, &style(width, 60_000));
+        for cue in &all {
+            assert!(cue.lines.len() <= 2 && cue.lines.iter().all(|l| l.len() <= width), "{cue:?}");
+        }
+        let words: Vec<_> = all.iter().flat_map(|c| &c.lines).flat_map(|l| l.split(' ')).collect();
+        assert_eq!(words.join(" "), said.text());
+        let full = &all[0].lines;
+        assert_eq!(full[0].len(), full[1].len(), "{full:?}");
+    }
+    let wide = transcript(&[
+        ("antidisestablishmentarianism", 0.0, 1.0),
+        ("is", 1.0, 1.2),
+        ("long", 1.2, 1.5),
+    ]);
+    assert_eq!(cues(&wide, &style(8, 7000))[0].lines, ["antidisestablishmentarianism", "is long"]);
+}
+
+#[test]
+fn a_full_cue_ends_at_its_longest_pause() {
+    let mut said = even(12, 0.5);
+    for word in &mut said.segments[0].result[7..] {
+        word.start += 0.3;
+        word.end += 0.3;
+    }
+    // Ten words fit on two lines of 24; the pause stands behind the seventh.
+    let all = cues(&said, &style(24, 60_000));
+    assert_eq!(all[0].lines.join(" ").split(' ').count(), 7, "{all:?}");
+}
+
+#[test]
+fn cues_are_short_and_never_overlap() {
+    let all = cues(&even(60, 0.5), &style(42, 3000));
+    assert!(all.iter().all(|c| c.end_ms - c.start_ms <= 3000 && c.start_ms < c.end_ms));
+    let crowded = transcript(&[
+        ("a", 0.0, 1.0),
+        ("b", 0.0, 1.0),
+        ("c", 0.5, 1.0),
+        ("d", 0.5, 12.0),
+        ("e", 0.5, 0.9),
+    ]);
+    for width in [1, 3, 42] {
+        let all = cues(&crowded, &style(width, 2000));
+        for pair in all.windows(2) {
+            assert!(pair[0].end_ms <= pair[1].start_ms, "{all:?}");
+        }
+        assert!(all.iter().all(|c| c.start_ms < c.end_ms), "{all:?}");
+    }
+}
+
+#[test]
+fn hours_and_markup_are_written_right() {
+    let said = transcript(&[("a<b>&", 3725.25, 3726.0)]);
+    assert!(
+        vtt(&said, &style(42, 7000)).contains("01:02:05.250 --> 01:02:06.000\na&lt;b&gt;&amp;\n")
+    );
+}
