@@ -39,6 +39,10 @@ fn found(folder: &Path) -> BTreeMap<String, String> {
     all
 }
 
+fn is_result(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "jsonl")
+}
+
 fn good(ran: Ran) -> String {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
     ran.out
@@ -248,13 +252,13 @@ fn a_batch_that_was_killed_is_resumed_with_nothing_lost_or_doubled() {
     let out = place.path().join("out");
     let resumed = [plain, &["--output-dir", "out", "--resume"]].concat();
     let mut child = place.command(&resumed).stderr(std::process::Stdio::null()).spawn().unwrap();
-    while !out.exists() || found(&out).keys().filter(|n| n.ends_with(".jsonl")).count() < 10 {
+    while !out.exists() || found(&out).keys().filter(|n| is_result(n)).count() < 10 {
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     let results = |whole: bool| -> BTreeMap<String, String> {
-        found(&out).into_iter().filter(|(name, _)| name.ends_with(".jsonl") == whole).collect()
+        found(&out).into_iter().filter(|(name, _)| is_result(name) == whole).collect()
     };
     let before = results(true);
     for (name, text) in &before {

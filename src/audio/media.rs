@@ -8,7 +8,7 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Failure;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSource as Bytes, MediaSourceStream};
+use symphonia::core::io::{MediaSource as Bytes, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
 use super::{AudioSource, SAMPLE_RATES_HZ, down_mix_into};
@@ -54,14 +54,14 @@ impl MediaSource {
 
     fn new(path: &Path, bytes: Box<dyn Bytes>) -> Result<Self> {
         let fail = |reason: String| Error::audio(path, reason);
-        let stream = MediaSourceStream::new(bytes, Default::default());
+        let stream = MediaSourceStream::new(bytes, MediaSourceStreamOptions::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
             hint.with_extension(extension);
         }
         let format = symphonia::default::get_probe()
             .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|e| fail(explain(&e)))?;
+            .map_err(|e| fail(format!("not audio of a kind that can be read ({e})")))?;
         let track = format
             .default_track(TrackType::Audio)
             .ok_or_else(|| fail("it holds no audio track".into()))?;
