@@ -1,8 +1,8 @@
 //! What can be said on the command line.
 
-mod batch;
+mod transcribe;
 
-pub use batch::{FormatName, InputArguments, OutputArguments};
+pub use transcribe::{FormatName, InputArguments, OutputArguments, TranscribeArguments};
 
 use std::path::PathBuf;
 
@@ -114,30 +114,6 @@ impl SearchArguments {
             end_of_block_bias: self.end_of_block_bias,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub struct TranscribeArguments {
-    #[command(flatten)]
-    pub input: InputArguments,
-    #[command(flatten)]
-    pub output: OutputArguments,
-    #[command(flatten)]
-    pub model: ModelArguments,
-    #[command(flatten)]
-    pub search: SearchArguments,
-    /// Print every partial result with its time
-    #[arg(long, conflicts_with = "format")]
-    pub stream: bool,
-    /// Read as fast as it was spoken
-    #[arg(long, conflicts_with_all = ["format", "output", "output_dir"])]
-    pub realtime: bool,
-    /// Print JSON, one object a line
-    #[arg(long, conflicts_with = "format")]
-    pub json: bool,
-    /// Also give up to N other readings (with --json or --format json|jsonl)
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub alternatives: usize,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,9 +1,35 @@
-//! What `transcribe` reads and writes.
+//! `transcribe`: what it reads and writes.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+
+use super::{ModelArguments, SearchArguments};
+
+#[derive(Debug, Args)]
+pub struct TranscribeArguments {
+    #[command(flatten)]
+    pub input: InputArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    /// Print every partial result with its time
+    #[arg(long, conflicts_with = "format")]
+    pub stream: bool,
+    /// Read as fast as it was spoken
+    #[arg(long, conflicts_with_all = ["format", "output", "output_dir"])]
+    pub realtime: bool,
+    /// Print JSON, one object a line
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Also give up to N other readings (with --json or --format json|jsonl)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub alternatives: usize,
+}
 
 #[derive(Debug, Args)]
 pub struct InputArguments {
