@@ -4,7 +4,7 @@ mod batch;
 mod live;
 mod progress;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vivavoce::endpoint::EndpointOptions;
 
@@ -20,15 +20,15 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     }
     let (mut entries, several) = gather(&arguments.input)?;
     let style = Style::new(&arguments.output, arguments.json);
-    let folder = arguments.output.folder();
+    let folder = arguments.output.output_dir.as_ref();
     let paths = match folder {
         None => Vec::new(),
         Some(dir) => {
-            if let Some(dir) = dir.filter(|dir| dir.is_file()) {
+            if let Some(dir) = dir.as_ref().filter(|dir| dir.is_file()) {
                 let name = dir.display();
                 return Err(Misuse(format!("--output-dir {name} is a file")).into());
             }
-            left(&mut entries, &arguments.output, dir.map(PathBuf::from), &style)?
+            left(&mut entries, &arguments.output, dir.as_deref(), &style)?
         }
     };
     if several && folder.is_none() && !style.can_be_joined() {
@@ -75,13 +75,13 @@ fn endpoints(arguments: &OutputArguments) -> Option<EndpointOptions> {
 fn left(
     entries: &mut Vec<Entry>,
     arguments: &OutputArguments,
-    dir: Option<PathBuf>,
+    dir: Option<&Path>,
     style: &Style,
 ) -> anyhow::Result<Vec<PathBuf>> {
     // One result is enough for a file that is listed twice.
     let mut seen = std::collections::HashSet::new();
     entries.retain(|e| seen.insert((e.name.clone(), e.shown.clone(), e.path().is_none())));
-    let paths = result_paths(entries, dir.as_deref(), style)?;
+    let paths = result_paths(entries, dir, style)?;
     let done: Vec<_> = paths.iter().map(|path| path.exists()).collect();
     let count = done.iter().filter(|done| **done).count();
     if count > 0 && !arguments.resume && !arguments.overwrite {

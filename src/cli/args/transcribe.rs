@@ -1,4 +1,6 @@
 //! `transcribe`: what it reads and writes.
+#![expect(clippy::doc_markdown, reason = "--help shows the text as it is")]
+#![expect(clippy::option_option, reason = "how clap tells a flag without its value")]
 
 use std::path::PathBuf;
 use std::str::FromStr;

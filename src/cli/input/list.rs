@@ -53,7 +53,7 @@ impl Entry {
     }
 }
 
-/// A line of a manifest as NeMo writes them; other keys mean nothing here.
+/// A line of a manifest as `NeMo` writes them; other keys mean nothing here.
 #[derive(Debug, Deserialize)]
 struct Line {
     audio_filepath: String,

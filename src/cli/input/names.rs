@@ -25,7 +25,7 @@ impl Origin {
             return plain(id);
         }
         let path = if level < 2 { &self.below } else { &self.path };
-        let path = if level % 2 == 0 {
+        let path = if level.is_multiple_of(2) {
             Path::new(path).with_extension("").to_string_lossy().into_owned()
         } else {
             path.clone()

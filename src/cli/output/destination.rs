@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{Style, Transcript};
-use crate::cli::args::OutputArguments;
 use crate::cli::input::Entry;
 
 /// A place for results. Files come into being as a whole: they are written under another name first.
@@ -115,13 +114,6 @@ pub fn result_paths(
         paths.push(path);
     }
     Ok(paths)
-}
-
-impl OutputArguments {
-    /// Whether a file each is wanted, and where: none for beside the input.
-    pub fn folder(&self) -> Option<Option<&Path>> {
-        self.output_dir.as_ref().map(Option::as_deref)
-    }
 }
 
 /// The name of a file that is not yet whole; the same for every attempt, so that none are left behind.

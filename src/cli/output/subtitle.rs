@@ -17,7 +17,7 @@ struct Cue {
     lines: Vec<String>,
 }
 
-/// SubRip.
+/// `SubRip`.
 pub fn srt(transcript: &Transcript, style: &Style) -> String {
     let mut out = String::new();
     for (i, cue) in cues(transcript, style).iter().enumerate() {
@@ -27,7 +27,7 @@ pub fn srt(transcript: &Transcript, style: &Style) -> String {
     out
 }
 
-/// WebVTT (W3C).
+/// `WebVTT` (W3C).
 pub fn vtt(transcript: &Transcript, style: &Style) -> String {
     let mut out = String::from("WEBVTT\n\n");
     for cue in cues(transcript, style) {

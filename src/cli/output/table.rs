@@ -1,5 +1,7 @@
 //! Plain text, and rows of words.
 
+use std::fmt::Write;
+
 use super::Transcript;
 
 /// Names of the columns.
@@ -17,8 +19,11 @@ pub fn line(transcript: &Transcript, several: bool) -> String {
 /// A line a segment.
 pub fn lines(transcript: &Transcript, several: bool) -> String {
     let name = if several { format!("{}: ", transcript.file) } else { String::new() };
-    let segments = transcript.segments.iter();
-    segments.map(|segment| format!("{name}{}\n", segment.text)).collect()
+    let mut out = String::new();
+    for segment in &transcript.segments {
+        let _ = writeln!(out, "{name}{}", segment.text);
+    }
+    out
 }
 
 /// A row a word; segments count from 1.
