@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use vivavoce::audio::{self, BoxedSource};
-
-use crate::common::{clip, resampled, root};
+use crate::common::root;
 
 /// File, the rate it was made at, and how well the codec keeps the waveform.
 const KINDS: [(&str, u32, f32); 7] = [
@@ -21,87 +19,95 @@ fn path(name: &str) -> PathBuf {
     root().join("tests/media").join(name)
 }
 
-fn samples(source: &mut BoxedSource) -> Vec<f32> {
-    let all = source.read_all().unwrap();
-    resampled(&all, source.sample_rate_hz(), 16_000)
-}
-
-/// The best correlation of `heard` with `expected` when it is up to 200 ms late, and how late.
-fn likeness(heard: &[f32], expected: &[f32]) -> (f32, usize) {
-    let at = |delay: usize| {
-        let pairs = || heard.iter().skip(delay).zip(expected);
-        let dot: f32 = pairs().map(|(a, b)| a * b).sum();
-        let norms: (f32, f32) = pairs().fold((0.0, 0.0), |n, (a, b)| (n.0 + a * a, n.1 + b * b));
-        (dot / (norms.0 * norms.1).sqrt().max(1e-9), delay)
-    };
-    (0..3200).map(at).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap()
-}
-
 #[cfg(feature = "media")]
-#[test]
-fn every_kind_sounds_like_the_original() {
-    let expected = clip("clock-float32-16000-mono.wav");
-    for (name, rate_hz, least) in KINDS {
-        let mut source = audio::open(path(name)).unwrap();
-        assert_eq!(source.sample_rate_hz(), rate_hz, "{name}");
-        let told_s = source.duration_s();
-        let heard = samples(&mut source);
-        let (correlation, delay) = likeness(&heard, &expected);
-        println!(
-            "{name}: correlation {correlation:.4}, {delay} samples late, {} of {}",
-            heard.len(),
-            expected.len()
-        );
-        assert!(correlation >= least, "{name}: {correlation}");
-        // AAC begins with the encoder's priming of 1024 samples, which nothing in the stream tells.
-        assert!(delay <= 1100, "{name}: {delay} samples late");
-        assert!(heard.len().abs_diff(expected.len()) <= 4000, "{name}: {}", heard.len());
-        assert!(source.warnings().is_empty(), "{name}: {:?}", source.warnings());
-        if let Some(told_s) = told_s {
-            assert!((told_s - heard.len() as f64 / 16_000.0).abs() < 0.2, "{name}: {told_s}");
-        }
+mod decoded {
+    use vivavoce::audio::{self, BoxedSource};
+
+    use super::{KINDS, path};
+    use crate::common::{clip, resampled};
+
+    fn samples(source: &mut BoxedSource) -> Vec<f32> {
+        let all = source.read_all().unwrap();
+        resampled(&all, source.sample_rate_hz(), 16_000)
     }
-}
 
-#[cfg(feature = "media")]
-#[test]
-fn a_file_in_memory_or_from_a_stream_is_the_same() {
-    for (name, _, _) in KINDS {
-        let expected = samples(&mut audio::open(path(name)).unwrap());
-        let bytes = std::fs::read(path(name)).unwrap();
-        assert_eq!(
-            samples(&mut audio::from_bytes(name, bytes.clone()).unwrap()),
-            expected,
-            "{name}"
-        );
-        let stream = std::io::Cursor::new(bytes);
-        assert_eq!(samples(&mut audio::from_stream(name, stream).unwrap()), expected, "{name}");
+    /// The best correlation of `heard` with `expected` when it is up to 200 ms late, and how late.
+    fn likeness(heard: &[f32], expected: &[f32]) -> (f32, usize) {
+        let at = |delay: usize| {
+            let pairs = || heard.iter().skip(delay).zip(expected);
+            let dot: f32 = pairs().map(|(a, b)| a * b).sum();
+            let norms: (f32, f32) =
+                pairs().fold((0.0, 0.0), |n, (a, b)| (n.0 + a * a, n.1 + b * b));
+            (dot / (norms.0 * norms.1).sqrt().max(1e-9), delay)
+        };
+        (0..3200).map(at).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap()
     }
-}
 
-#[cfg(feature = "media")]
-#[test]
-fn damaged_files_are_errors_or_warnings_and_never_panics() {
-    for (name, _, _) in KINDS {
-        let whole = std::fs::read(path(name)).unwrap();
-        for cut in [0, 3, 60, 700, whole.len() / 2, whole.len() - 5] {
-            let Ok(mut source) = audio::from_bytes(name, whole[..cut].to_vec()) else { continue };
-            if let Ok(heard) = source.read_all() {
-                assert!(heard.iter().all(|s| s.is_finite()), "{name} cut at {cut}");
+    #[test]
+    fn every_kind_sounds_like_the_original() {
+        let expected = clip("clock-float32-16000-mono.wav");
+        for (name, rate_hz, least) in KINDS {
+            let mut source = audio::open(path(name)).unwrap();
+            assert_eq!(source.sample_rate_hz(), rate_hz, "{name}");
+            let told_s = source.duration_s();
+            let heard = samples(&mut source);
+            let (correlation, delay) = likeness(&heard, &expected);
+            println!(
+                "{name}: correlation {correlation:.4}, {delay} samples late, {} of {}",
+                heard.len(),
+                expected.len()
+            );
+            assert!(correlation >= least, "{name}: {correlation}");
+            // AAC begins with the encoder's priming of 1024 samples, which nothing in the stream tells.
+            assert!(delay <= 1100, "{name}: {delay} samples late");
+            assert!(heard.len().abs_diff(expected.len()) <= 4000, "{name}: {}", heard.len());
+            assert!(source.warnings().is_empty(), "{name}: {:?}", source.warnings());
+            if let Some(told_s) = told_s {
+                assert!((told_s - heard.len() as f64 / 16_000.0).abs() < 0.2, "{name}: {told_s}");
             }
         }
-        let noise = crate::common::noise(whole.len(), 7);
-        for every in [3, 50, 997] {
-            let mut bytes = whole.clone();
-            for (byte, noise) in bytes.iter_mut().zip(&noise).skip(40).step_by(every) {
-                *byte ^= (noise * 127.0) as i8 as u8;
+    }
+
+    #[test]
+    fn a_file_in_memory_or_from_a_stream_is_the_same() {
+        for (name, _, _) in KINDS {
+            let expected = samples(&mut audio::open(path(name)).unwrap());
+            let bytes = std::fs::read(path(name)).unwrap();
+            assert_eq!(
+                samples(&mut audio::from_bytes(name, bytes.clone()).unwrap()),
+                expected,
+                "{name}"
+            );
+            let stream = std::io::Cursor::new(bytes);
+            assert_eq!(samples(&mut audio::from_stream(name, stream).unwrap()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn damaged_files_are_errors_or_warnings_and_never_panics() {
+        for (name, _, _) in KINDS {
+            let whole = std::fs::read(path(name)).unwrap();
+            for cut in [0, 3, 60, 700, whole.len() / 2, whole.len() - 5] {
+                let Ok(mut source) = audio::from_bytes(name, whole[..cut].to_vec()) else {
+                    continue;
+                };
+                if let Ok(heard) = source.read_all() {
+                    assert!(heard.iter().all(|s| s.is_finite()), "{name} cut at {cut}");
+                }
             }
-            let Ok(mut source) = audio::from_bytes(name, bytes) else { continue };
-            if let Ok(heard) = source.read_all() {
-                assert!(
-                    heard.iter().all(|s| s.is_finite()),
-                    "{name} with every {every}th byte changed"
-                );
+            let noise = crate::common::noise(whole.len(), 7);
+            for every in [3, 50, 997] {
+                let mut bytes = whole.clone();
+                for (byte, noise) in bytes.iter_mut().zip(&noise).skip(40).step_by(every) {
+                    *byte ^= (noise * 127.0) as i8 as u8;
+                }
+                let Ok(mut source) = audio::from_bytes(name, bytes) else { continue };
+                if let Ok(heard) = source.read_all() {
+                    assert!(
+                        heard.iter().all(|s| s.is_finite()),
+                        "{name} with every {every}th byte changed"
+                    );
+                }
             }
         }
     }
@@ -111,7 +117,7 @@ fn damaged_files_are_errors_or_warnings_and_never_panics() {
 #[test]
 fn without_the_feature_each_kind_says_what_it_needs() {
     for (name, _, _) in KINDS {
-        let Err(error) = audio::open(path(name)) else { panic!("{name} was read") };
+        let Err(error) = vivavoce::audio::open(path(name)) else { panic!("{name} was read") };
         let message = error.to_string();
         assert!(message.contains(name) && message.contains("needs the feature media"), "{message}");
     }
