@@ -2,12 +2,14 @@
 
 mod attention;
 mod encoder;
+mod scorer;
 mod self_attention;
 mod transducer;
 mod weights;
 
 pub use encoder::{EncoderBatch, EncoderState};
-pub use transducer::{BlockScorer, StepScratch};
+pub use scorer::BlockScorer;
+pub use transducer::StepScratch;
 
 use std::path::Path;
 
