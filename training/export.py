@@ -72,7 +72,8 @@ def main():
     config = json.loads(args.config.read_text(encoding="utf-8"))["model"] if args.config else checkpoint["config"]
     kept = args.out / "config.json"
     if kept.exists():  # what was tuned for this folder stays
-        config["search"] = json.loads(kept.read_text(encoding="utf-8")).get("search", config["search"])
+        old = json.loads(kept.read_text(encoding="utf-8"))
+        config.update({key: old[key] for key in ("search", "confidence", "word_times") if key in old})
     stats = json.loads((args.data / "stats.json").read_text())
     tokens = (args.data / "tokens.txt").read_text().split()
     export(config, checkpoint["model" if args.raw else "average"], stats, tokens, args.out, args.precision)

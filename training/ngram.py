@@ -1,7 +1,7 @@
 """Word n-gram models on packed integer keys: interpolated modified Kneser-Ney, linear interpolation, entropy pruning.
 
-An n-gram of word numbers w1 .. wn (each below 2^16) is the uint64 key (w1 << 16(n-1)) | ... | wn, so the context is `key >> 16` and
-the shorter n-gram is `key` with its upper bits masked off. Every order is kept as sorted keys with parallel arrays.
+An n-gram of word numbers w1 .. wn (each below 2^BITS) is the uint64 key (w1 << BITS(n-1)) | ... | wn, so the context is `key >> BITS` and
+the shorter n-gram is `key` with its upper bits masked off. A stage with fewer words may set BITS lower for a higher order. Every order is kept as sorted keys with parallel arrays.
 
 Smoothing: Chen and Goodman, "An empirical study of smoothing techniques for language modeling", 1998, section 4.
 Pruning: Stolcke, "Entropy-based pruning of backoff language models", 1998; the frequency of a history is the one counted in the text,
@@ -24,8 +24,8 @@ class Vocabulary:
     def __post_init__(self):
         self.unk, self.bos, self.eos = (len(self.words) + i for i in range(3))
         self.size = len(self.words) + 3
-        if self.size > 1 << 16:
-            raise ValueError(f"{len(self.words)} words are too many for 16 bits")
+        if self.size > 1 << int(BITS):
+            raise ValueError(f"{len(self.words)} words are too many for {BITS} bits")
 
     def text(self, i):
         marks = {self.unk: "<unk>", self.bos: "<s>", self.eos: "</s>"}
@@ -44,7 +44,7 @@ class Level:
 
 def suffix(keys, order):
     """The keys without their first word; `order` counts the words of `keys`."""
-    return keys & np.uint64((1 << 16 * (order - 1)) - 1)
+    return keys & np.uint64((1 << int(BITS) * (order - 1)) - 1)
 
 
 def find(keys, wanted):
@@ -98,7 +98,7 @@ def estimate(ids, order, vocabulary, cutoffs=(), continuation=True):
             after, lefts = np.unique(suffix(raw[k][0], k + 1), return_counts=True)
             counts = occurrences.copy()
             at, known = find(after, keys)
-            first = keys >> np.uint64(16 * (k - 1))
+            first = keys >> np.uint64(int(BITS) * (k - 1))
             known &= first != vocabulary.bos  # nothing stands left of <s>: occurrences count
             counts[known] = lefts[at[known]]
         d = np.array((0.0, *discounts(counts)))[np.minimum(counts, 3)]
@@ -182,7 +182,7 @@ def interpolate(models, weights, vocabulary):
         if k > 1:
             known = np.ones(len(keys), bool)
             for j in range(k):
-                known &= ((keys >> np.uint64(16 * j)) & np.uint64(0xFFFF)) != vocabulary.unk
+                known &= ((keys >> np.uint64(int(BITS) * j)) & np.uint64((1 << int(BITS)) - 1)) != vocabulary.unk
             keys = keys[known]
         p, frequency = np.zeros(len(keys)), np.zeros(len(keys))
         for model, weight in zip(models, weights):
