@@ -1,12 +1,17 @@
 //! `config.json`: every size and setting of a model. Units stand in the field names; [`ModelConfig::validate`] runs once at load.
 
+mod search;
 mod validate;
+mod words;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+pub use search::SearchConfig;
+pub use words::{ConfidenceConfig, NUM_EVIDENCE, WordTimesConfig};
 
 /// The version of the model folder that this crate reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -262,40 +267,6 @@ pub struct StreamingConfig {
     pub tail_padding_ms: f32,
 }
 
-/// Beam search. Scores are natural logarithms.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SearchConfig {
-    /// Hypotheses kept.
-    pub beam_size: usize,
-    /// Factor of the language model's log-probability of a word.
-    pub lm_weight: f32,
-    /// Added for every word.
-    pub word_bonus: f32,
-    /// Added to the end-of-block symbol's logit, before the log-softmax; below 0 more is spoken.
-    pub end_of_block_bias: f32,
-    /// Hypotheses this far below the best are dropped.
-    pub prune_log_prob: f32,
-    /// Share of the tokens' own n-gram model (`prior.bin`) that is taken back from the network's log-probabilities.
-    #[serde(default)]
-    pub prior_weight: f32,
-    /// Factor of a pronunciation's cost in the lexicon.
-    #[serde(default = "default_pronunciation_weight")]
-    pub pronunciation_weight: f32,
-    /// Hypotheses that differ only before their last `merge_tokens` tokens, and that the language model cannot tell apart,
-    /// are merged; at most 8, 0 for never.
-    #[serde(default = "default_merge_tokens")]
-    pub merge_tokens: usize,
-}
-
-fn default_merge_tokens() -> usize {
-    4
-}
-
-fn default_pronunciation_weight() -> f32 {
-    0.5
-}
-
 /// `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -324,6 +295,12 @@ pub struct ModelConfig {
     pub streaming: StreamingConfig,
     /// Search settings tuned on development data.
     pub search: SearchConfig,
+    /// How sure words are; without it, what the network gives their tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<ConfidenceConfig>,
+    /// When words are spoken; without it, the borders of their blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word_times: Option<WordTimesConfig>,
 }
 
 impl ModelConfig {

@@ -55,6 +55,16 @@ pub enum Error {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// A list of words or a grammar has a line that cannot be used. Correct it.
+    #[error("{}: line {line}: {reason}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, and what to write instead.
+        reason: String,
+    },
     /// A call that does not fit the state, such as audio after the end of the stream.
     #[error("wrong use: {reason}")]
     Usage {
@@ -67,6 +77,11 @@ impl Error {
     /// A model error about `path`.
     pub fn model(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Model { path: path.as_ref().to_path_buf(), reason: reason.into() }
+    }
+
+    /// An error in a line, counted from 1, of a list.
+    pub fn line(path: impl AsRef<Path>, line: usize, reason: impl Into<String>) -> Self {
+        Self::List { path: path.as_ref().to_path_buf(), line, reason: reason.into() }
     }
 
     /// A configuration error about `field`.

@@ -52,6 +52,7 @@ pub mod nn;
 pub mod pipeline;
 pub mod recognizer;
 pub mod search;
+pub mod text;
 pub mod tokens;
 pub mod transcript;
 pub mod voice;
@@ -60,5 +61,5 @@ pub use error::{Error, Result};
 pub use listener::Listener;
 pub use model::Precision;
 pub use recognizer::{
-    AttentionTrace, Batcher, Recognizer, SearchKind, Session, SessionOptions, TracedStep,
+    AttentionTrace, Batcher, Hotwords, Recognizer, SearchKind, Session, SessionOptions, TracedStep,
 };

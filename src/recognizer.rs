@@ -7,20 +7,25 @@ use std::sync::Arc;
 
 use crate::config::{ModelConfig, Units};
 use crate::error::{Error, Result};
-use crate::lexicon::Lexicon;
+use crate::lexicon::{LetterToSound, Lexicon};
 use crate::lm::{NgramLm, TokenPrior};
 use crate::model::{Model, Precision};
 use crate::search::{Constraint, TextConstraint};
+use crate::text::Punctuator;
 use crate::tokens::TokenTable;
 
 mod batcher;
 #[cfg(feature = "embed-model")]
 mod embedded;
+mod hotwords;
+mod phrases;
 mod session;
 mod trace;
 mod workspace;
 
 pub use batcher::{Batcher, StreamId};
+pub use hotwords::{DEFAULT_BOOST, Hotwords};
+pub use phrases::Phrases;
 pub use session::Session;
 pub use trace::{AttentionTrace, TracedStep};
 pub use workspace::StageTimes;
@@ -54,6 +59,17 @@ pub struct SessionOptions {
     pub prior_weight: Option<f32>,
     /// Replaces the model's.
     pub end_of_block_bias: Option<f32>,
+    /// Words to expect.
+    pub hotwords: Option<Hotwords>,
+    /// The only phrases to expect.
+    pub grammar: Option<Phrases>,
+    /// Cost, in nats, of speech that is no phrase of the grammar; none:
+    /// [`DEFAULT_UNKNOWN_COST`](crate::search::DEFAULT_UNKNOWN_COST). Lower turns more away.
+    pub unknown_cost: Option<f32>,
+    /// Whether the text of results has digits for numbers.
+    pub digits: bool,
+    /// Whether the text of results has sentence ends and capitals.
+    pub punctuate: bool,
 }
 
 /// A model with its tokens, lexicon and language model. Cheap to clone; all clones share the same memory.
@@ -62,6 +78,8 @@ pub struct Recognizer {
     model: Arc<Model>,
     tokens: Arc<TokenTable>,
     constraint: Constraint,
+    letter_to_sound: Option<Arc<LetterToSound>>,
+    punctuator: Option<Arc<Punctuator>>,
 }
 
 /// Files of a model folder beside the network, read in place where they are compiled in.
@@ -69,6 +87,8 @@ struct Parts {
     lexicon: Option<Cow<'static, [u8]>>,
     lm: Option<Cow<'static, [u8]>>,
     prior: Option<Cow<'static, [u8]>>,
+    letter_to_sound: Option<Cow<'static, [u8]>>,
+    punctuation: Option<Cow<'static, [u8]>>,
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -104,6 +124,8 @@ impl Recognizer {
             lexicon: optional("lexicon.bin")?.map(Into::into),
             lm: optional("lm.bin")?.map(Into::into),
             prior: optional("prior.bin")?.map(Into::into),
+            letter_to_sound: optional("g2p.bin")?.map(Into::into),
+            punctuation: optional("punctuation.bin")?.map(Into::into),
         };
         Self::from_parts(model, &tokens, parts)
     }
@@ -140,6 +162,12 @@ impl Recognizer {
             let reason = format!("{} tokens, the model has {}", tokens.len(), model.num_tokens());
             return Err(Error::model("tokens.txt", reason));
         }
+        let letter_to_sound =
+            parts.letter_to_sound.filter(|_| model.config().units == Units::Phones);
+        let letter_to_sound = letter_to_sound
+            .map(|bytes| LetterToSound::from_bytes(bytes, &tokens))
+            .transpose()?
+            .map(Arc::new);
         let constraint = match (model.config().units, parts.lexicon) {
             (Units::Phones, Some(bytes)) => {
                 let lexicon = Arc::new(Lexicon::from_bytes(&bytes, &tokens)?);
@@ -156,7 +184,9 @@ impl Recognizer {
             (Units::Phones, None) => return Err(Error::model("lexicon.bin", "missing")),
             (Units::Bpe, _) => Constraint::Free,
         };
-        Ok(Self { model: Arc::new(model), tokens: Arc::new(tokens), constraint })
+        let punctuator = parts.punctuation.map(Punctuator::from_bytes).transpose()?.map(Arc::new);
+        let (model, tokens) = (Arc::new(model), Arc::new(tokens));
+        Ok(Self { model, tokens, constraint, letter_to_sound, punctuator })
     }
 
     /// The network.
@@ -177,6 +207,16 @@ impl Recognizer {
     /// What search finds words under.
     pub fn constraint(&self) -> &Constraint {
         &self.constraint
+    }
+
+    /// The letter-to-sound model, if there is one.
+    pub fn letter_to_sound(&self) -> Option<&LetterToSound> {
+        self.letter_to_sound.as_deref()
+    }
+
+    /// The model of marks and capitals, if there is one.
+    pub fn punctuator(&self) -> Option<&Punctuator> {
+        self.punctuator.as_deref()
     }
 
     /// A stream known to be `text`: its words get the times at which the model hears them. When the stream has ended, fewer words
@@ -210,6 +250,6 @@ impl Recognizer {
     /// # Errors
     /// [`Error::Config`] if the model has no such latency mode or a setting is out of range.
     pub fn session(&self, options: &SessionOptions) -> Result<Session> {
-        Session::new(self, options)
+        Session::new(self, options)?.shaped_by(options)
     }
 }

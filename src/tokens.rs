@@ -80,6 +80,11 @@ impl TokenTable {
         plain.and_then(|text| self.id(text)).unwrap_or(id)
     }
 
+    /// The word-final form of a phone, `None` if it has none.
+    pub fn word_final(&self, id: TokenId) -> Option<TokenId> {
+        self.id(&format!("{}{WORD_FINAL_SUFFIX}", self.text(id)?))
+    }
+
     /// Whether `id` is a phone in its word-final form (`AA_E` beside `AA`).
     pub fn is_word_final(&self, id: TokenId) -> bool {
         self.word_final.get(id as usize).copied().unwrap_or(false)
@@ -119,6 +124,7 @@ mod tests {
         assert_eq!((table.len(), table.end_of_block()), (3, 1));
         assert_eq!((table.id("AA_E"), table.text(2), table.text(3)), (Some(2), Some("AA_E"), None));
         assert!(table.is_word_final(2) && !table.is_word_final(0) && !table.is_word_final(99));
+        assert_eq!((table.word_final(0), table.word_final(2)), (Some(2), None));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 pub struct TimedWord {
     /// The word (with units `bpe` or greedy search: the token).
     pub word: String,
-    /// Seconds from the start of the stream to the block of its first token.
+    /// Seconds from the start of the stream to its beginning.
     pub start: f32,
-    /// Seconds from the start of the stream to the end of the block of its last token.
+    /// Seconds from the start of the stream to its end.
     pub end: f32,
-    /// Probability that the network gives the word's tokens, in 0..=1; not calibrated.
+    /// Probability that the word is right, in 0..=1, as far as the model was calibrated on development data; else what the
+    /// network gives the word's tokens.
     pub conf: f32,
 }
 
@@ -35,6 +36,9 @@ pub struct Alternative {
     pub text: String,
     /// Natural log-score with all weights and bonuses; only differences mean something.
     pub score: f64,
+    /// Its share of the probability of all alternatives given.
+    #[serde(default)]
+    pub confidence: f32,
 }
 
 /// The result of a segment.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod allocation;
+mod asked;
 mod bad_input;
 mod batcher;
 mod cli;

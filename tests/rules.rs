@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::common::root;
 
 /// Module, and the modules of this crate that it may use.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("config", &["error"]),
     ("endpoint", &["error"]),
@@ -20,6 +20,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("lm", &["error", "lexicon"]),
     ("search", &["config", "error", "lexicon", "lm", "tokens"]),
     ("model", &["attention", "config", "error", "nn", "search", "tokens"]),
+    ("text", &["error"]),
     ("transcript", &[]),
     (
         "recognizer",
@@ -32,6 +33,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "lm",
             "model",
             "search",
+            "text",
             "tokens",
             "transcript",
         ],

@@ -1,13 +1,15 @@
 //! What can be said on the command line.
 
+mod search;
 mod transcribe;
 
+pub use search::SearchArguments;
 pub use transcribe::{FormatName, InputArguments, OutputArguments, TranscribeArguments};
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vivavoce::{Precision, SearchKind, SessionOptions};
+use vivavoce::Precision;
 
 /// Streaming speech recognition: text while you are still speaking
 #[derive(Debug, Parser)]
@@ -59,59 +61,6 @@ impl ModelArguments {
             None => Precision::Stored,
             Some(PrecisionArgument::F32) => Precision::F32,
             Some(PrecisionArgument::Int8) => Precision::Int8,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum SearchArgument {
-    /// Words, by lexicon and language model
-    Beam,
-    /// Bare tokens, by beam search
-    Tokens,
-    /// Bare tokens, the best at every step
-    Greedy,
-}
-
-#[derive(Debug, Args)]
-pub struct SearchArguments {
-    /// Hypotheses kept [default: the model's]
-    #[arg(long, value_name = "N")]
-    pub beam: Option<usize>,
-    /// How long to wait before deciding: low, balanced or accurate [default: the model's]
-    #[arg(long, value_name = "MODE")]
-    pub latency: Option<String>,
-    /// What to search for
-    #[arg(long, value_enum, default_value = "beam")]
-    pub search: SearchArgument,
-    /// Factor of the language model [default: the model's]
-    #[arg(long, value_name = "X")]
-    pub lm_weight: Option<f32>,
-    /// Added for every word [default: the model's]
-    #[arg(long, value_name = "X", allow_hyphen_values = true)]
-    pub word_bonus: Option<f32>,
-    /// Share of the network's own expectation of tokens that is taken back [default: the model's]
-    #[arg(long, value_name = "X", allow_hyphen_values = true)]
-    pub prior_weight: Option<f32>,
-    /// Added to the end-of-block symbol [default: the model's]
-    #[arg(long, value_name = "X", allow_hyphen_values = true)]
-    pub end_of_block_bias: Option<f32>,
-}
-
-impl SearchArguments {
-    pub fn options(&self) -> SessionOptions {
-        SessionOptions {
-            latency: self.latency.clone(),
-            search: match self.search {
-                SearchArgument::Beam => SearchKind::Beam,
-                SearchArgument::Tokens => SearchKind::Tokens,
-                SearchArgument::Greedy => SearchKind::Greedy,
-            },
-            beam_size: self.beam,
-            lm_weight: self.lm_weight,
-            word_bonus: self.word_bonus,
-            prior_weight: self.prior_weight,
-            end_of_block_bias: self.end_of_block_bias,
         }
     }
 }
@@ -250,6 +199,9 @@ pub struct EvaluateArguments {
     /// Show reference and hypothesis of every utterance on stderr
     #[arg(long)]
     pub show: bool,
+    /// Write every word with its times and what speaks for it, JSON, one utterance a line
+    #[arg(long, value_name = "FILE")]
+    pub words: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

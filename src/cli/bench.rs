@@ -30,13 +30,13 @@ struct Setting {
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
     let before = arguments.compare.as_deref().map(report::read).transpose()?;
     let recognizer = super::recognizer(&arguments.model)?;
-    super::check(&recognizer, &arguments.search)?;
+    let base = super::session_options(&recognizer, &arguments.search)?;
     if let Some(path) = &arguments.plot {
         super::check_plot(path, &["svg", "png"])?;
     }
     anyhow::ensure!(arguments.streams > 0 && arguments.chunk_ms > 0, "streams and chunks above 0");
     let clips = clips::load(&recognizer, arguments)?;
-    let settings = settings(&recognizer, arguments);
+    let settings = settings(&recognizer, &base, arguments);
     let bar = ProgressBar::new((settings.len() * arguments.runs.max(1)) as u64);
     let mut reports = Vec::new();
     for setting in &settings {
@@ -72,9 +72,12 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn settings(recognizer: &Recognizer, arguments: &BenchArguments) -> Vec<Setting> {
+fn settings(
+    recognizer: &Recognizer,
+    base: &SessionOptions,
+    arguments: &BenchArguments,
+) -> Vec<Setting> {
     let swept = |what| arguments.sweep.contains(&what);
-    let base = arguments.search.options();
     let modes: Vec<_> = if swept(SweepArgument::Latency) {
         recognizer.config().latency_modes.keys().cloned().map(Some).collect()
     } else {

@@ -16,6 +16,7 @@ use vivavoce::{Recognizer, SearchKind, SessionOptions};
 
 use super::args::EvaluateArguments;
 use super::corpus::{self, Utterance};
+use super::word_log::{self, WordLog};
 
 /// Figures of a set of utterances.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -60,6 +61,7 @@ struct Outcome {
 
 struct Hypothesis {
     text: String,
+    words: Vec<word_log::Line>,
     phone: Option<ErrorCounts>,
     audio_s: f64,
     compute_s: f64,
@@ -67,7 +69,7 @@ struct Hypothesis {
 
 pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let recognizer = super::recognizer(&arguments.model)?;
-    super::check(&recognizer, &arguments.search)?;
+    let options = super::session_options(&recognizer, &arguments.search)?;
     let utterances = corpus::list(&arguments.folder, &arguments.selection)?;
     anyhow::ensure!(
         !utterances.is_empty(),
@@ -81,6 +83,7 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     {
         bar.set_style(style);
     }
+    let mut log = arguments.words.as_deref().map(WordLog::create).transpose()?;
     let mut sets: BTreeMap<String, Figures> = BTreeMap::new();
     let jobs = arguments.jobs.unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
@@ -92,10 +95,10 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
         for _ in 0..jobs {
             let (work, outcome_sender) = (work.clone(), outcome_sender.clone());
             let (recognizer, phones) = (&recognizer, phones.as_ref());
-            let options = arguments.search.options();
+            let options = &options;
             scope.spawn(move || {
                 for utterance in work {
-                    let result = evaluate(recognizer, &options, phones, &utterance);
+                    let result = evaluate(recognizer, options, phones, &utterance);
                     let Utterance { set, id, text, .. } = utterance;
                     let outcome = Outcome { set, id, reference: text, result };
                     if outcome_sender.send(outcome).is_err() {
@@ -119,6 +122,9 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
                     if let Some(phone) = hypothesis.phone {
                         figures.phone.get_or_insert_default().add(phone);
                     }
+                    if let Some(log) = &mut log {
+                        log.write(&outcome.set, &outcome.id, &hypothesis.words)?;
+                    }
                     figures.audio_s += hypothesis.audio_s;
                     figures.compute_s += hypothesis.compute_s;
                     bar.inc((hypothesis.audio_s * 1000.0) as u64);
@@ -137,6 +143,9 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
         Ok(())
     })?;
     bar.finish_and_clear();
+    if let Some(log) = log {
+        log.finish()?;
+    }
     report(&sets, arguments.json)?;
     Ok(sets.values().all(|f| f.failed == 0))
 }
@@ -165,6 +174,7 @@ fn evaluate(
         phones.map(|p| p.errors(recognizer, options, &utterance.text, &heard)).transpose()?;
     Ok(Hypothesis {
         text: session.result(0).text,
+        words: word_log::lines(&session, &utterance.text),
         phone: phone.flatten(),
         audio_s: samples.len() as f64 / f64::from(rate_hz),
         compute_s,

@@ -16,7 +16,7 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     let summary = recognizer.model().summary();
     let words = match recognizer.constraint() {
         Constraint::Lexicon(constraint) => constraint.lexicon().num_words(),
-        Constraint::Free | Constraint::Text(_) => 0,
+        Constraint::Free | Constraint::Text(_) | Constraint::Grammar(_) => 0,
     };
     let order = recognizer.constraint().lm().map_or(0, vivavoce::lm::NgramLm::order);
     let mut session = recognizer.session(&vivavoce::SessionOptions::default())?;

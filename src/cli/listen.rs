@@ -51,10 +51,10 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
     let capture = Capture::start(source, Pace::Unpaced);
     stop_on_signal(capture.stopper())?;
     let recognizer = super::recognizer(&arguments.model)?;
-    super::check(&recognizer, &arguments.search)?;
+    let session = super::session_options(&recognizer, &arguments.search)?;
     let terminal = std::io::stdout().is_terminal() && !arguments.json;
     let options = PipelineOptions {
-        session: arguments.search.options(),
+        session,
         endpoints,
         partials: true,
         status: !arguments.no_status && std::io::stderr().is_terminal(),

@@ -18,11 +18,12 @@ mod plot;
 mod recorder;
 mod screen;
 mod transcribe;
+mod word_log;
 
 pub use args::Arguments;
 
 use anyhow::Context;
-use vivavoce::Recognizer;
+use vivavoce::{Recognizer, SessionOptions};
 
 use args::{Command, ModelArguments, SearchArguments};
 
@@ -65,9 +66,24 @@ pub fn exit_code(error: &anyhow::Error) -> i32 {
     if error.is::<UsageError>() || error.is::<Misuse>() { 2 } else { 1 }
 }
 
-/// Refuses search settings that the model does not allow, before any file is touched.
-fn check(recognizer: &Recognizer, search: &SearchArguments) -> anyhow::Result<()> {
-    Ok(recognizer.session(&search.options()).map(drop).map_err(UsageError)?)
+/// What a stream is to be like; refuses settings and lists that the model does not allow, before any audio is touched.
+fn session_options(
+    recognizer: &Recognizer,
+    search: &SearchArguments,
+) -> anyhow::Result<SessionOptions> {
+    let mut options = search.options();
+    if let Some(path) = &search.hotwords {
+        let list = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        options.hotwords = Some(recognizer.hotwords(path, &list).map_err(UsageError)?);
+    }
+    if let Some(path) = &search.grammar {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        options.grammar = Some(recognizer.grammar(path, &text).map_err(UsageError)?);
+    }
+    recognizer.session(&options).map_err(UsageError)?;
+    Ok(options)
 }
 
 /// Refuses a drawing that cannot be made, before any work is done.

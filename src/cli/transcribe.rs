@@ -36,9 +36,9 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
         return Err(Misuse(reason.into()).into());
     }
     let recognizer = super::recognizer(&arguments.model)?;
-    super::check(&recognizer, &arguments.search)?;
+    let session = super::session_options(&recognizer, &arguments.search)?;
     if arguments.stream || arguments.realtime {
-        return live::run(&recognizer, &entries, several, arguments);
+        return live::run(&recognizer, &session, &entries, several, arguments);
     }
     let destination = match folder {
         Some(_) => Destination::Files { style, paths },
@@ -47,7 +47,7 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     let latency = arguments.search.latency.as_ref();
     let work = batch::Work {
         recognizer: &recognizer,
-        session: arguments.search.options(),
+        session,
         endpoints,
         alternatives: arguments.alternatives,
         latency: latency.unwrap_or(&recognizer.config().default_latency).clone(),

@@ -66,7 +66,8 @@ impl ModelConfig {
         within("search.merge_tokens", s.merge_tokens, 0, 8)?;
         finite("search.prior_weight", s.prior_weight, 0.0, 10.0)?;
         finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
-        finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)
+        finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)?;
+        super::words::validate(self.confidence.as_ref(), self.word_times)
     }
 
     fn validate_transducer(&self) -> Result<()> {

@@ -1,11 +1,13 @@
 //! The lexicon: which words there are and how they are pronounced, as a prefix tree (docs/model-format.md, `lexicon.bin`).
 
+mod letter_to_sound;
 mod tree;
 
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::tokens::{TokenId, TokenTable};
+pub use letter_to_sound::{Guess, LetterToSound};
 use tree::TreeBuilder;
 pub use tree::{NodeId, PrefixTree, ROOT};
 
@@ -164,14 +166,7 @@ impl Lexicon {
         }
         rows.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.word.cmp(&b.1.word)));
         rows.dedup_by(|b, a| a.0 == b.0 && a.1.word == b.1.word);
-        let mut builder = TreeBuilder::new(rows.len());
-        let mut previous: &[TokenId] = &[];
-        for (path, word) in &rows {
-            let shared = path.iter().zip(previous).take_while(|(a, b)| a == b).count();
-            builder.push(shared, path[shared..].iter().copied(), *word);
-            previous = path;
-        }
-        lexicon.tree = builder.finish();
+        lexicon.tree = tree_of(rows.iter().map(|(path, word)| (path.as_slice(), *word)));
         Ok(lexicon)
     }
 
@@ -222,30 +217,57 @@ impl Lexicon {
 
     /// For every one of `words` a tree of its pronunciations alone.
     pub fn trees_of(&self, words: &[WordId]) -> Vec<PrefixTree> {
+        self.trees_of_sets(&words.iter().map(|word| vec![*word]).collect::<Vec<_>>())
+    }
+
+    /// For every set of words a tree of their pronunciations.
+    pub fn trees_of_sets(&self, sets: &[Vec<WordId>]) -> Vec<PrefixTree> {
         let mut rows: HashMap<WordId, Vec<(Vec<TokenId>, Pronounced)>> =
-            words.iter().map(|word| (*word, Vec::new())).collect();
+            sets.iter().flatten().map(|word| (*word, Vec::new())).collect();
         self.tree.for_each(|path, word| {
             if let Some(rows) = rows.get_mut(&word.word) {
                 rows.push((path.to_vec(), word));
             }
         });
-        let tree = |word: &WordId| {
-            let mut builder = TreeBuilder::new(rows[word].len());
-            let mut previous: &[TokenId] = &[];
-            for (path, word) in &rows[word] {
-                let shared = path.iter().zip(previous).take_while(|(a, b)| a == b).count();
-                builder.push(shared, path[shared..].iter().copied(), *word);
-                previous = path;
-            }
-            builder.finish()
+        let tree = |set: &Vec<WordId>| {
+            let mut rows: Vec<_> = set.iter().flat_map(|word| &rows[word]).collect();
+            rows.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.word.cmp(&b.1.word)));
+            tree_of(rows.into_iter().map(|(path, word)| (path.as_slice(), *word)))
         };
-        words.iter().map(tree).collect()
+        sets.iter().map(tree).collect()
+    }
+
+    /// For every one of `words` its pronunciations, the commonest first.
+    pub fn pronunciations_of(&self, words: &[WordId]) -> Vec<Vec<Vec<TokenId>>> {
+        let mut found: HashMap<WordId, Vec<(f32, Vec<TokenId>)>> = HashMap::new();
+        self.tree.for_each(|path, word| {
+            if words.contains(&word.word) {
+                found.entry(word.word).or_default().push((word.cost, path.to_vec()));
+            }
+        });
+        for ways in found.values_mut() {
+            ways.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        let ways = |word| found.get(word).into_iter().flatten().map(|way| way.1.clone()).collect();
+        words.iter().map(ways).collect()
     }
 
     /// Ties a language model to the words it was made with ([`fingerprint`]); words added later do not change it.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
+}
+
+/// The tree of sorted pronunciations.
+fn tree_of<'a>(rows: impl ExactSizeIterator<Item = (&'a [TokenId], Pronounced)>) -> PrefixTree {
+    let mut builder = TreeBuilder::new(rows.len());
+    let mut previous: &[TokenId] = &[];
+    for (path, word) in rows {
+        let shared = path.iter().zip(previous).take_while(|(a, b)| a == b).count();
+        builder.push(shared, path[shared..].iter().copied(), word);
+        previous = path;
+    }
+    builder.finish()
 }
 
 fn read_rows(

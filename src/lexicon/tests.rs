@@ -2,7 +2,7 @@ use super::*;
 
 const TINY: &[u8] = include_bytes!("../../tests/golden/lexicon-tiny.bin");
 
-fn table() -> TokenTable {
+pub(super) fn table() -> TokenTable {
     let phones = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH";
     let mut text = String::from("<e>\n");
     for suffix in ["", "_E"] {

@@ -4,13 +4,14 @@ mod stages;
 mod words;
 
 use super::workspace;
-use super::{Recognizer, SearchKind, SessionOptions};
+use super::{Hotwords, Recognizer, SearchKind, SessionOptions};
 use crate::attention::{KeyValues, Window};
 use crate::config::{LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
 use crate::features::{FeatureExtractor, Normalizer};
 use crate::model::{EncoderState, Model};
 use crate::search::{BeamSearch, Constraint, Greedy, Search, TextConstraint, Word};
+use crate::text::Shaping;
 
 /// Search for a known text: wide, as there is little to choose from.
 const ALIGN_BEAM: usize = 64;
@@ -54,6 +55,9 @@ pub struct Session {
     constraint: Constraint,
     /// Whether ids of words are the lexicon's rather than tokens.
     lexical: bool,
+    shaping: Shaping,
+    /// Where the last word ends that was taken; 0 at the start of a stream.
+    taken_end_s: f32,
 }
 
 impl Session {
@@ -68,11 +72,23 @@ impl Session {
         ModelConfig { search: search.clone(), ..recognizer.config().clone() }.validate()?;
         let end = recognizer.tokens.end_of_block();
         let lexical = options.search == SearchKind::Beam;
-        let constraint = if lexical { recognizer.constraint.clone() } else { Constraint::Free };
+        let hotwords = options.hotwords.as_ref();
+        if hotwords.is_some_and(|h| !h.fit(recognizer)) {
+            let reason = "hotwords of another recognizer; make them with this one";
+            return Err(Error::Usage { reason: reason.into() });
+        }
+        let constraint = match hotwords.map_or(&recognizer.constraint, Hotwords::constraint) {
+            constraint if lexical => constraint.clone(),
+            _ => Constraint::Free,
+        };
+        if let Some(grammar) = &options.grammar {
+            return Self::with_grammar(recognizer, options, grammar, mode, search);
+        }
+        let bias = hotwords.map(|h| if lexical { h.words() } else { h.tokens() });
         let search: Box<dyn Search> = match options.search {
-            SearchKind::Greedy => Box::new(Greedy::new(&search, end)),
+            SearchKind::Greedy => Box::new(Greedy::new(&search, end).with_bias(bias)),
             SearchKind::Tokens | SearchKind::Beam => {
-                Box::new(BeamSearch::new(&search, constraint.clone(), end))
+                Box::new(BeamSearch::new(&search, constraint.clone(), end).with_bias(bias))
             }
         };
         Self::with_search(recognizer, mode, search, constraint, lexical)
@@ -96,7 +112,7 @@ impl Session {
         Self::with_search(recognizer, mode, beam, constraint, true)
     }
 
-    fn with_search(
+    pub(super) fn with_search(
         recognizer: &Recognizer,
         mode: LatencyMode,
         search: Box<dyn Search>,
@@ -125,6 +141,8 @@ impl Session {
             mode,
             constraint,
             lexical,
+            shaping: Shaping::default(),
+            taken_end_s: 0.0,
             recognizer: recognizer.clone(),
         })
     }
@@ -269,6 +287,7 @@ impl Session {
         self.block = 0;
         self.first_block = 0;
         self.samples = 0;
+        self.taken_end_s = 0.0;
         self.settled = None;
         self.phase = Phase::Open;
     }
@@ -301,6 +320,9 @@ impl Session {
     /// after them.
     pub fn take_confirmed(&mut self, out: &mut Vec<Word>) {
         self.settled = self.settled.map(|_| 0);
+        if let Some(word) = self.confirmed.last() {
+            self.taken_end_s = self.span_s(*word).1;
+        }
         out.append(&mut self.confirmed);
     }
 

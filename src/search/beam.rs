@@ -1,13 +1,18 @@
 //! Block-synchronous beam search.
 
 mod confirm;
+mod support;
 
+use std::sync::Arc;
+
+use super::bias::BiasTrie;
 use super::constraint::{Candidate, Sink, Step};
 use super::hypothesis::{History, NONE, Path, StatePool};
 use super::{Constraint, Hypothesis, Search, StepBatch, Word, bias_gains};
 use crate::config::SearchConfig;
 use crate::lm::NgramLm;
 use crate::tokens::TokenId;
+use support::Support;
 
 /// Beam search. Log-probabilities of equal words are added where they meet; all ties are broken by the order of generation, so
 /// results depend on nothing but the input.
@@ -18,6 +23,7 @@ use crate::tokens::TokenId;
 pub struct BeamSearch {
     config: SearchConfig,
     constraint: Constraint,
+    bias: Option<Arc<BiasTrie>>,
     end_of_block: TokenId,
     pool: StatePool,
     history: History,
@@ -30,6 +36,7 @@ pub struct BeamSearch {
     block: u32,
     finished: bool,
     confirmed: Vec<Word>,
+    support: Support,
     /// By active hypothesis: its row of the network. Those of equal tokens share one.
     rows: Vec<u32>,
     num_rows: usize,
@@ -55,9 +62,20 @@ fn log_add(a: f32, b: f32) -> f32 {
     high + (low - high).exp().ln_1p()
 }
 
+/// More paths than this are sorted with memory from the heap.
+const SORTED_IN_PLACE: usize = 64;
+
 fn sort(paths: &mut [Path]) {
     // Stable, so that ties keep the order of generation.
-    paths.sort_by(|a, b| b.score.total_cmp(&a.score));
+    if paths.len() > SORTED_IN_PLACE {
+        paths.sort_by(|a, b| b.score.total_cmp(&a.score));
+        return;
+    }
+    for i in 1..paths.len() {
+        let score = paths[i].score;
+        let place = paths[..i].partition_point(|path| path.score.total_cmp(&score).is_ge());
+        paths[place..=i].rotate_right(1);
+    }
 }
 
 impl BeamSearch {
@@ -66,6 +84,7 @@ impl BeamSearch {
         Self {
             config: config.clone(),
             constraint,
+            bias: None,
             end_of_block,
             pool: StatePool::default(),
             history: History::default(),
@@ -75,11 +94,18 @@ impl BeamSearch {
             block: 0,
             finished: false,
             confirmed: Vec::new(),
+            support: Support::default(),
             rows: Vec::new(),
             num_rows: 0,
             steps: 0,
             max_steps: 0,
         }
+    }
+
+    /// Favours sequences of the words, or tokens, of the constraint.
+    #[must_use]
+    pub fn with_bias(self, bias: Option<Arc<BiasTrie>>) -> Self {
+        Self { bias, ..self }
     }
 
     fn begin(&mut self, state_size: usize) {
@@ -121,12 +147,12 @@ impl BeamSearch {
         candidates.clear();
         let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
         let mut sink = Sink { candidates, best, margin: self.config.prune_log_prob };
-        let (block, end_of_block) = (self.block, self.end_of_block);
+        let (block, end_of_block, bias) = (self.block, self.end_of_block, self.bias.as_deref());
         for ((parent, path), row) in (0..).zip(&self.active).zip(&self.rows) {
             let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
-            let bias = self.config.end_of_block_bias;
-            let (closing, gain) = bias_gains(log_probs[end_of_block as usize], bias);
-            let step = Step { path, parent, log_probs, block, end_of_block, gain };
+            let towards_end = self.config.end_of_block_bias;
+            let (closing, gain) = bias_gains(log_probs[end_of_block as usize], towards_end);
+            let step = Step { path, parent, log_probs, block, end_of_block, gain, bias };
             step.close(closing, &mut sink);
             if may_emit {
                 step.extend(&self.constraint, &self.config, &mut sink);
@@ -200,8 +226,7 @@ impl BeamSearch {
                 path.state = slots[row];
             }
             if let Some(id) = candidate.word {
-                let (first_block, log_prob) = (path.first_block, path.word_log_prob);
-                let word = Word { id, first_block, last_block: self.block, log_prob };
+                let word = path.ended_word(id, self.block);
                 path.history = self.history.push(path.history, path.num_words, word);
             }
             if candidate.closed { &mut self.closed } else { &mut self.active }.push(path);
@@ -259,7 +284,10 @@ impl Search for BeamSearch {
 
     fn num_bytes(&self) -> usize {
         let paths = self.closed.capacity() + self.active.capacity();
-        paths * size_of::<Path>() + self.pool.num_bytes() + self.history.num_bytes()
+        paths * size_of::<Path>()
+            + self.pool.num_bytes()
+            + self.history.num_bytes()
+            + self.support.num_bytes()
     }
 
     fn finish(&mut self) {
@@ -267,23 +295,14 @@ impl Search for BeamSearch {
             return;
         }
         self.finished = true;
-        let any_complete = self.closed.iter().any(|path| self.constraint.is_complete(path));
-        self.closed.retain(|path| self.constraint.is_complete(path) || !any_complete);
-        if let Some(lm) = self.constraint.lm() {
-            for path in &mut self.closed {
-                path.score += self.config.lm_weight * lm.end(path.lm);
-            }
-        }
-        sort(&mut self.closed);
-        if let Some(best) = self.closed.first() {
-            self.history.words_into(best.history, &mut self.confirmed);
-        }
+        self.settle();
     }
 
     fn reset(&mut self) {
         self.closed.clear();
         self.active.clear();
         self.confirmed.clear();
+        self.support.clear();
         self.history.clear();
         self.offset = 0.0;
         self.block = 0;
@@ -296,7 +315,9 @@ impl Search for BeamSearch {
 
     fn tentative(&self, out: &mut Vec<Word>) {
         if let Some(best) = self.closed.first().filter(|_| !self.finished) {
+            let start = out.len();
             self.history.words_into(best.history, out);
+            self.support.tell(&mut out[start..]);
         }
     }
 
@@ -306,9 +327,12 @@ impl Search for BeamSearch {
         });
         distinct
             .take(n)
-            .map(|(_, path)| {
+            .map(|(i, path)| {
                 let mut words = Vec::new();
                 self.history.words_into(path.history, &mut words);
+                if i == 0 {
+                    self.support.tell(&mut words);
+                }
                 Hypothesis { words, score: self.offset + f64::from(path.score) }
             })
             .collect()
@@ -320,22 +344,5 @@ impl Search for BeamSearch {
 
     fn last_token_block(&self) -> Option<u32> {
         self.closed.first().map(|path| path.last_block).filter(|block| *block != NONE)
-    }
-}
-
-#[cfg(test)]
-impl BeamSearch {
-    /// (history entries, state slots, slots in use, hypotheses)
-    pub(super) fn memory(&self) -> (usize, usize, usize, usize) {
-        (self.history.len(), self.pool.num_slots(), self.pool.num_used(), self.closed.len())
-    }
-
-    /// Of every hypothesis: the hash of all its words since the start, and those not yet confirmed.
-    pub(super) fn alive(&self) -> impl Iterator<Item = (u64, Vec<Word>)> + '_ {
-        self.closed.iter().map(|path| {
-            let mut words = Vec::new();
-            self.history.words_into(path.history, &mut words);
-            (path.words_hash, words)
-        })
     }
 }

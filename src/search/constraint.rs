@@ -1,8 +1,11 @@
 //! What token sequences search may produce, and what they are worth beside the network's opinion.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bias::BiasTrie;
 use super::bounded;
+use super::grammar::GrammarConstraint;
 use super::hypothesis::{NONE, Path};
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};
@@ -19,6 +22,8 @@ pub enum Constraint {
     Lexicon(LexiconConstraint),
     /// One text, to be found in its audio; a "word" is its place in the text.
     Text(TextConstraint),
+    /// One phrase of a grammar, or `[unk]`.
+    Grammar(GrammarConstraint),
 }
 
 /// The words of a text in their order.
@@ -143,6 +148,7 @@ pub(super) struct Step<'a> {
     pub end_of_block: TokenId,
     /// Added to the score of every token but the end-of-block symbol.
     pub gain: f32,
+    pub bias: Option<&'a BiasTrie>,
 }
 
 impl Step<'_> {
@@ -160,21 +166,32 @@ impl Step<'_> {
             Constraint::Free => self.extend_freely(sink),
             Constraint::Lexicon(lexicon) => self.extend_in(lexicon, config, sink),
             Constraint::Text(text) => self.extend_along(text, config, sink),
+            Constraint::Grammar(grammar) => grammar.extend(self, config, sink),
         }
     }
 
     fn extend_freely(&self, sink: &mut Sink<'_>) {
         for (token, log_prob) in (0..).zip(self.log_probs) {
+            if token == self.end_of_block {
+                continue;
+            }
             let log_prob = bounded(*log_prob);
-            let score = self.path.score + log_prob + self.gain;
-            if token != self.end_of_block && sink.admits(score) {
-                let mut path = Path { score, ..*self.path };
+            let (place, favour) = self.favour(token);
+            let score = self.path.score + log_prob + self.gain + favour;
+            if sink.admits(score) {
+                let mut path = Path { score, place, ..*self.path };
                 path.emit(token, log_prob, self.block);
                 path.end_word(token);
                 let word = Some(token);
                 sink.push(Candidate { path, parent: self.parent, word, closed: false });
             }
         }
+    }
+
+    /// Where `symbol` leads among the favoured sequences, and what it is worth there.
+    fn favour(&self, symbol: u32) -> (u32, f32) {
+        let place = self.path.place;
+        self.bias.map_or((place, 0.0), |bias| bias.advance(place, symbol))
     }
 
     fn extend_along(&self, text: &TextConstraint, config: &SearchConfig, sink: &mut Sink<'_>) {
@@ -204,14 +221,16 @@ impl Step<'_> {
         let before = self.path.score + begun - given + self.gain;
         let prior = lexicon.prior.as_ref().filter(|_| config.prior_weight > 0.0);
         let expected = prior.map(|prior| prior.after(self.path.recent));
+        let most = self.bias.map_or(0.0, BiasTrie::max_step);
         for child in tree.children(self.path.node) {
             let token = tree.token(child);
             let log_prob = bounded(self.log_probs[token as usize]);
             let words = tree.words(child);
             let surprise = expected.map_or(0.0, |costs| config.prior_weight * costs.of(token));
-            // Above the score of all words that end here, as neither log-probabilities nor negative costs exceed 0.
+            // With what may be favoured above the score of all words that end here, as neither log-probabilities nor negative
+            // costs exceed 0.
             let limit = before + log_prob + surprise;
-            if !sink.admits(limit) {
+            if !sink.admits(limit + most) {
                 continue;
             }
             let mut inner = *self.path;
@@ -224,10 +243,11 @@ impl Step<'_> {
             }
             for ending in words {
                 let (lm_score, lm) = lexicon.score(self.path.lm, ending.word);
+                let (place, favour) = self.favour(ending.word);
                 let mut path = inner;
-                path.score =
-                    limit + config.lm_weight * lm_score - config.pronunciation_weight * ending.cost;
-                path.lm = lm;
+                path.score = limit + config.lm_weight * lm_score + favour
+                    - config.pronunciation_weight * ending.cost;
+                (path.lm, path.place, path.word_lm) = (lm, place, lm_score);
                 path.end_word(ending.word);
                 sink.push(Candidate { path, parent, word: Some(ending.word), closed: false });
             }
@@ -237,8 +257,37 @@ impl Step<'_> {
 
 impl LexiconConstraint {
     fn score(&self, state: LmState, word: WordId) -> (f32, LmState) {
-        self.lm.as_ref().map_or((0.0, state), |lm| lm.score(state, word))
+        self.lm.as_ref().map_or((0.0, state), |lm| {
+            let (log_prob, next) = lm.score(state, word);
+            (log_prob + added(lm, word), next)
+        })
     }
+
+    /// The same with other words in the lexicon, of which some are favoured by so many nats; `lm_weight` makes one of nats and
+    /// the language model's log-probabilities.
+    pub fn with_favoured(
+        &self,
+        lexicon: Lexicon,
+        steps: &HashMap<WordId, f32>,
+        lm_weight: f32,
+    ) -> Constraint {
+        let scale = if lm_weight > 0.0 { 1.0 / lm_weight } else { 0.0 };
+        let lm = self.lm.as_deref();
+        let look_ahead = lexicon.tree().best_below(|word| {
+            let favour = steps.get(&word).map_or(0.0, |step| step * scale);
+            lm.map_or(0.0, |lm| lm.unigram(word) + added(lm, word)) + favour
+        });
+        let (lexicon, lm, prior) = (Arc::new(lexicon), self.lm.clone(), self.prior.clone());
+        Constraint::Lexicon(Self { lexicon, lm, prior, look_ahead: look_ahead.into() })
+    }
+}
+
+/// Log-probability of a word that the language model does not know, without context.
+const ADDED_WORD_LOG_PROB: f32 = -12.0;
+
+/// What makes the log-probability of an unknown word, any one of them, that of this one; 0 for known words.
+fn added(lm: &NgramLm, word: WordId) -> f32 {
+    if (word as usize) < lm.num_words() { 0.0 } else { ADDED_WORD_LOG_PROB - lm.unigram(word) }
 }
 
 impl Constraint {
@@ -246,7 +295,7 @@ impl Constraint {
     pub fn lm(&self) -> Option<&NgramLm> {
         match self {
             Self::Lexicon(lexicon) => lexicon.lm.as_deref(),
-            Self::Free | Self::Text(_) => None,
+            Self::Free | Self::Text(_) | Self::Grammar(_) => None,
         }
     }
 
@@ -254,6 +303,7 @@ impl Constraint {
     pub(super) fn is_complete(&self, path: &Path) -> bool {
         let all = match self {
             Self::Text(text) => path.num_words as usize == text.words.len(),
+            Self::Grammar(grammar) => grammar.is_complete(path),
             Self::Free | Self::Lexicon(_) => true,
         };
         all && path.node == ROOT

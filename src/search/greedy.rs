@@ -1,5 +1,8 @@
 //! The simplest search: the best token at every step.
 
+use std::sync::Arc;
+
+use super::bias::{BiasTrie, Place, START};
 use super::{Hypothesis, Search, SearchScratch, StepBatch, Word, bias_gains, bounded};
 use crate::config::SearchConfig;
 use crate::tokens::TokenId;
@@ -9,6 +12,8 @@ use crate::tokens::TokenId;
 pub struct Greedy {
     end_of_block: TokenId,
     end_of_block_bias: f32,
+    bias: Option<Arc<BiasTrie>>,
+    place: Place,
     state: Vec<f32>,
     token: TokenId,
     block: u32,
@@ -26,6 +31,8 @@ impl Greedy {
         Self {
             end_of_block,
             end_of_block_bias: config.end_of_block_bias,
+            bias: None,
+            place: START,
             state: Vec::new(),
             token: end_of_block,
             block: 0,
@@ -37,15 +44,28 @@ impl Greedy {
         }
     }
 
-    /// The best token, its log-probability and its score; the end of the block wins a tie, then the lower id.
+    /// Favours sequences of tokens.
+    #[must_use]
+    pub fn with_bias(self, bias: Option<Arc<BiasTrie>>) -> Self {
+        Self { bias, ..self }
+    }
+
+    /// The best token, its log-probability and its score; the end of the block wins a tie, then the lower id. Going on with a
+    /// favoured sequence counts; that one breaks off does not, since all else would break it off alike.
     fn best(&self, log_probs: &[f32], may_emit: bool) -> (TokenId, f32, f32) {
         let closing = bounded(log_probs[self.end_of_block as usize]);
         let (closing_gain, gain) = bias_gains(closing, self.end_of_block_bias);
         let mut best = (self.end_of_block, closing, closing + closing_gain);
         for (token, log_prob) in (0..).zip(log_probs) {
+            if !may_emit || token == self.end_of_block {
+                continue;
+            }
             let log_prob = bounded(*log_prob);
-            if may_emit && token != self.end_of_block && log_prob + gain > best.2 {
-                best = (token, log_prob, log_prob + gain);
+            let favour =
+                self.bias.as_ref().map_or(0.0, |b| b.advance(self.place, token).1.max(0.0));
+            let score = log_prob + gain + favour;
+            if score > best.2 {
+                best = (token, log_prob, score);
             }
         }
         best
@@ -81,9 +101,14 @@ impl Search for Greedy {
             self.steps_left = 0;
             self.block += 1;
         } else {
+            if let Some(bias) = &self.bias {
+                let (place, gained) = bias.advance(self.place, token);
+                // Nothing was taken off above.
+                self.score += f64::from(gained.min(0.0));
+                self.place = place;
+            }
             self.last_token_block = Some(self.block);
-            let (first_block, last_block) = (self.block, self.block);
-            self.confirmed.push(Word { id: token, first_block, last_block, log_prob });
+            self.confirmed.push(Word::of_token(token, self.block, log_prob));
         }
     }
 
@@ -92,6 +117,9 @@ impl Search for Greedy {
     }
 
     fn finish(&mut self) {
+        if let Some(bias) = self.bias.as_ref().filter(|_| !self.finished) {
+            self.score -= f64::from(bias.held(self.place));
+        }
         self.finished = true;
     }
 
@@ -100,6 +128,7 @@ impl Search for Greedy {
         self.token = self.end_of_block;
         self.block = 0;
         self.last_token_block = None;
+        self.place = START;
         self.score = 0.0;
         self.confirmed.clear();
         self.finished = false;

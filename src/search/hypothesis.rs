@@ -1,30 +1,9 @@
 //! What a hypothesis remembers: its words in a shared arena, its recurrent state in a shared pool.
 
+use super::Word;
 use crate::lexicon::{NodeId, ROOT};
 use crate::lm::LmState;
 use crate::tokens::TokenId;
-
-/// A recognised word.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Word {
-    /// [`crate::lexicon::WordId`], or the [`crate::tokens::TokenId`] where search has no lexicon.
-    pub id: u32,
-    /// Block, counted from 0 at the start of the stream, in which the first token was emitted.
-    pub first_block: u32,
-    /// Block in which the last token was emitted.
-    pub last_block: u32,
-    /// Natural log-probability that the network gives the word's tokens.
-    pub log_prob: f32,
-}
-
-/// A sequence of words and its score.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hypothesis {
-    /// The words.
-    pub words: Vec<Word>,
-    /// Natural log-probability of the whole stream, with all weights and bonuses.
-    pub score: f64,
-}
 
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -43,6 +22,8 @@ pub(super) struct Path {
     /// Place in the prefix tree; the root between words.
     pub node: NodeId,
     pub lm: LmState,
+    /// Place in what favours or prescribes words.
+    pub place: u32,
     /// Its last word, an index into [`History`]; `NONE` before the first.
     pub history: u32,
     pub num_words: u32,
@@ -58,6 +39,10 @@ pub(super) struct Path {
     pub last_block: u32,
     /// Of the unfinished word.
     pub word_log_prob: f32,
+    pub word_lowest: f32,
+    pub word_tokens: u32,
+    /// Of the word that has just ended.
+    pub word_lm: f32,
 }
 
 impl Path {
@@ -69,6 +54,7 @@ impl Path {
             token: end_of_block,
             node: ROOT,
             lm,
+            place: 0,
             history: NONE,
             num_words: 0,
             words_hash: 0,
@@ -77,6 +63,9 @@ impl Path {
             first_block: 0,
             last_block: NONE,
             word_log_prob: 0.0,
+            word_lowest: 0.0,
+            word_tokens: 0,
+            word_lm: 0.0,
         }
     }
 
@@ -95,6 +84,7 @@ impl Path {
         };
         self.node == other.node
             && self.lm == other.lm
+            && self.place == other.place
             && (alike || self.tokens_hash == other.tokens_hash)
     }
 
@@ -102,7 +92,7 @@ impl Path {
     pub fn emit(&mut self, token: TokenId, log_prob: f32, block: u32) {
         if self.node == ROOT {
             self.first_block = block;
-            self.word_log_prob = 0.0;
+            (self.word_log_prob, self.word_lowest, self.word_tokens) = (0.0, 0.0, 0);
         }
         self.last_block = block;
         self.token = token;
@@ -110,6 +100,20 @@ impl Path {
         // One more than the token, so that nothing differs from token 0.
         self.recent = self.recent << 16 | u128::from((token as u16).wrapping_add(1));
         self.word_log_prob += log_prob;
+        self.word_lowest = self.word_lowest.min(log_prob);
+        self.word_tokens += 1;
+    }
+
+    /// The word that has just ended, with its newest token in `block`.
+    pub fn ended_word(&self, id: u32, block: u32) -> Word {
+        Word {
+            first_block: self.first_block,
+            log_prob: self.word_log_prob,
+            lowest_log_prob: self.word_lowest,
+            num_tokens: self.word_tokens,
+            lm_log_prob: self.word_lm,
+            ..Word::of_token(id, block, 0.0)
+        }
     }
 
     /// Reads the end-of-block symbol.

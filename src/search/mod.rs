@@ -5,16 +5,21 @@
 //! and a language model on top. Words that all hypotheses share are handed out once and forgotten, so memory stays bounded.
 
 mod beam;
+mod bias;
 mod constraint;
+mod grammar;
 mod greedy;
 mod hypothesis;
 #[cfg(test)]
 mod tests;
+mod word;
 
 pub use beam::{BeamSearch, SearchScratch};
+pub use bias::{BiasTrie, Favoured, Place};
 pub use constraint::{Constraint, LexiconConstraint, TextConstraint};
+pub use grammar::{DEFAULT_UNKNOWN_COST, Grammar, GrammarConstraint, UNKNOWN_ID, UNKNOWN_PHRASE};
 pub use greedy::Greedy;
-pub use hypothesis::{Hypothesis, Word};
+pub use word::{Hypothesis, Word};
 
 use crate::tokens::TokenId;
 

@@ -9,7 +9,9 @@ use crate::lexicon::{Entry, Lexicon};
 use crate::lm::NgramLm;
 use crate::tokens::TokenTable;
 
+mod favoured;
 mod language;
+mod support;
 
 fn config(beam_size: usize) -> SearchConfig {
     SearchConfig {

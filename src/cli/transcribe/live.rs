@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use anyhow::Context;
-use vivavoce::Recognizer;
 use vivavoce::pipeline::{Pace, Pipeline, PipelineOptions};
 use vivavoce::transcript::{Event, Final, Partial};
+use vivavoce::{Recognizer, SessionOptions};
 
 use super::with_name;
 use crate::cli::args::TranscribeArguments;
@@ -17,6 +17,7 @@ use crate::cli::input::Entry;
 /// If stdout cannot be written to.
 pub fn run(
     recognizer: &Recognizer,
+    session: &SessionOptions,
     entries: &[Entry],
     several: bool,
     arguments: &TranscribeArguments,
@@ -24,7 +25,7 @@ pub fn run(
     let mut good = true;
     for entry in entries {
         let name = several.then_some(entry.shown.as_str());
-        match transcribe(recognizer, entry, name, arguments) {
+        match transcribe(recognizer, session, entry, name, arguments) {
             Ok(()) => {}
             Err(error) if crate::cli::is_closed_pipe(&error) => return Err(error),
             Err(error) => {
@@ -38,13 +39,14 @@ pub fn run(
 
 fn transcribe(
     recognizer: &Recognizer,
+    session: &SessionOptions,
     entry: &Entry,
     name: Option<&str>,
     arguments: &TranscribeArguments,
 ) -> anyhow::Result<()> {
     let source = entry.open()?;
     let options = PipelineOptions {
-        session: arguments.search.options(),
+        session: session.clone(),
         pace: if arguments.realtime { Pace::Realtime } else { Pace::Unpaced },
         partials: arguments.stream,
         alternatives: arguments.alternatives,

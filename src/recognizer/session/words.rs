@@ -1,16 +1,61 @@
 //! What a session says.
 
 use super::Session;
-use crate::config::Units;
+use crate::config::{NUM_EVIDENCE, Units};
+use crate::error::{Error, Result};
+use crate::recognizer::SessionOptions;
 use crate::search::{Constraint, Word};
+use crate::text::{Shaping, SpokenWord};
 use crate::transcript::{Alternative, Final, Partial, TimedWord, join};
 
+/// No word is shorter.
+const SHORTEST_WORD_S: f32 = 0.02;
+
+/// Shares this near 0 or 1 are as good as these.
+const NEARLY: f32 = 1e-3;
+
+fn logit(share: f32) -> f32 {
+    let share = share.clamp(NEARLY, 1.0 - NEARLY);
+    (share / (1.0 - share)).ln()
+}
+
+/// Lets no word begin before the one before it ends, at `from` for the first, or last beyond `now`.
+fn apart(mut words: Vec<TimedWord>, from: f32, now: f32) -> Vec<TimedWord> {
+    let mut from = from;
+    for word in &mut words {
+        word.start = word.start.max(from).min(now);
+        word.end = word.end.max(word.start + SHORTEST_WORD_S).min(now);
+        from = word.end;
+    }
+    words
+}
+
+/// What speaks for a word (docs/model-format.md, `confidence`).
+pub(in crate::recognizer) fn evidence(word: Word) -> [f32; NUM_EVIDENCE] {
+    let tokens = word.num_tokens.max(1) as f32;
+    [
+        (word.log_prob / tokens).max(-10.0),
+        word.lowest_log_prob.max(-10.0),
+        logit(word.support),
+        logit(word.lowest_support),
+        tokens.ln(),
+        word.lm_log_prob.max(-20.0) / 10.0,
+        ((word.last_block - word.first_block + 1) as f32 / tokens).min(4.0),
+    ]
+}
+
 impl Session {
+    /// Numbers that speak for a word being right, which confidence is made of.
+    pub fn evidence(&self, word: Word) -> [f32; NUM_EVIDENCE] {
+        evidence(word)
+    }
+
     /// Text of a word of this stream.
     pub fn text(&self, word: Word) -> &str {
         match &self.constraint {
             Constraint::Lexicon(lexicon) => lexicon.word(word.id),
             Constraint::Text(text) => text.word(word.id),
+            Constraint::Grammar(grammar) => grammar.word(word.id),
             Constraint::Free => self.recognizer.tokens.text(word.id).unwrap_or(""),
         }
     }
@@ -21,6 +66,31 @@ impl Session {
             return self.recognizer.tokens.detokenise(words.map(|w| w.id));
         }
         join(words.map(|&w| self.text(w)))
+    }
+
+    /// Shapes the text of results as `options` say.
+    pub(in crate::recognizer) fn shaped_by(mut self, options: &SessionOptions) -> Result<Self> {
+        if options.punctuate && self.recognizer.punctuator().is_none() {
+            let reason = "the model has no punctuation.bin; make it with training/punctuate.py";
+            return Err(Error::Usage { reason: reason.into() });
+        }
+        // Bare tokens are no words.
+        if self.lexical {
+            self.shaping = Shaping { digits: options.digits, punctuate: options.punctuate };
+        }
+        Ok(self)
+    }
+
+    /// The text of words whose segment is over.
+    fn written<'a>(&'a self, words: impl Iterator<Item = &'a Word> + Clone) -> String {
+        if self.shaping == Shaping::default() {
+            return self.joined(words);
+        }
+        let spoken = words.map(|&word| {
+            let (start_s, end_s) = self.span_s(word);
+            SpokenWord { word: self.text(word), start_s, end_s }
+        });
+        self.shaping.shape(&spoken.collect::<Vec<_>>(), self.recognizer.punctuator())
     }
 
     /// Time at which the block before `block` of the segment ends in the audio.
@@ -41,13 +111,37 @@ impl Session {
         !self.confirmed.is_empty() || !self.tentative.is_empty()
     }
 
-    /// A word with its times, which are those of its first and last block.
+    /// A word with its times and confidence.
     pub fn timed(&self, word: Word) -> TimedWord {
-        TimedWord {
-            word: self.text(word).to_owned(),
-            start: self.block_end_s(word.first_block).min(self.time_s()),
-            end: self.block_end_s(word.last_block + 1).min(self.time_s()),
-            conf: word.log_prob.exp().clamp(0.0, 1.0),
+        let (start, end) = self.span_s(word);
+        TimedWord { word: self.text(word).to_owned(), start, end, conf: self.confidence(word) }
+    }
+
+    /// Start and end of a word.
+    pub(super) fn span_s(&self, word: Word) -> (f32, f32) {
+        let now = self.time_s();
+        let (first, last) =
+            (self.block_end_s(word.first_block), self.block_end_s(word.last_block + 1));
+        let Some(times) = self.recognizer.config().word_times else {
+            return (first.min(now), last.min(now));
+        };
+        let half_s = self.block_end_s(1) / 2.0 - self.block_end_s(0) / 2.0;
+        let start = first + half_s + times.start_offset_ms / 1000.0;
+        let end = last - half_s + times.end_offset_ms / 1000.0;
+        let begin = self.block_end_s(0).min(now);
+        let start = start.clamp(begin, now);
+        (start, (end.max(start + SHORTEST_WORD_S)).clamp(begin, now.max(start)))
+    }
+
+    /// Probability that a word is right.
+    fn confidence(&self, word: Word) -> f32 {
+        match &self.recognizer.config().confidence {
+            Some(c) => {
+                let evidence = evidence(word);
+                let sum: f32 = evidence.iter().zip(&c.weights).map(|(e, w)| e * w).sum();
+                1.0 / (1.0 + (-c.intercept - sum).exp())
+            }
+            None => word.log_prob.exp().clamp(0.0, 1.0),
         }
     }
 
@@ -62,17 +156,24 @@ impl Session {
     /// The result, with up to `alternatives` other readings; complete after [`Session::finish`].
     pub fn result(&self, alternatives: usize) -> Final {
         let others = if alternatives > 0 { self.search.n_best(alternatives) } else { Vec::new() };
+        let best = others.first().map_or(0.0, |h| h.score);
+        let total: f64 = others.iter().map(|h| (h.score - best).exp()).sum();
         // Search knows the words that it has not yet handed out, or that the end settled.
         let common =
             &self.confirmed[..self.settled.unwrap_or(usize::MAX).min(self.confirmed.len())];
         Final {
-            text: self.partial().partial,
-            result: self.confirmed.iter().chain(&self.tentative).map(|&w| self.timed(w)).collect(),
+            text: self.written(self.confirmed.iter().chain(&self.tentative)),
+            result: apart(
+                self.confirmed.iter().chain(&self.tentative).map(|&w| self.timed(w)).collect(),
+                self.taken_end_s,
+                self.time_s(),
+            ),
             alternatives: others
                 .into_iter()
                 .map(|h| Alternative {
                     text: self.joined(common.iter().chain(&h.words)),
                     score: h.score,
+                    confidence: ((h.score - best).exp() / total) as f32,
                 })
                 .collect(),
             time: self.time_s(),
@@ -81,10 +182,61 @@ impl Session {
 
     /// The confirmed words alone, which are forgotten, as by [`Session::take_confirmed`]; the tentative ones stay.
     pub fn take_result(&mut self) -> Final {
-        let text = self.joined(&self.confirmed);
-        let result = self.confirmed.iter().map(|&word| self.timed(word)).collect();
+        let text = self.written(self.confirmed.iter());
+        let result = apart(
+            self.confirmed.iter().map(|&word| self.timed(word)).collect(),
+            self.taken_end_s,
+            self.time_s(),
+        );
+        self.taken_end_s = result.last().map_or(self.taken_end_s, |word| word.end);
         self.settled = self.settled.map(|_| 0);
         self.confirmed.clear();
         Final { text, result, alternatives: Vec::new(), time: self.time_s() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(times: &[(f32, f32)]) -> Vec<TimedWord> {
+        let word = |&(start, end)| TimedWord { word: "a".into(), start, end, conf: 1.0 };
+        times.iter().map(word).collect()
+    }
+
+    #[test]
+    fn words_that_overlap_are_parted_in_order() {
+        let times = [(0.0, 0.5), (0.5, 1.0), (0.75, 1.25), (1.125, 1.25), (2.0, 2.5)];
+        let all = apart(words(&times), 0.25, 3.0);
+        let found: Vec<_> = all.iter().map(|w| (w.start, w.end)).collect();
+        let short = 1.25 + SHORTEST_WORD_S;
+        let expected = [(0.25, 0.5), (0.5, 1.0), (1.0, 1.25), (1.25, short), (2.0, 2.5)];
+        assert_eq!(found, expected);
+        // Piece by piece it is the same.
+        let first = apart(words(&times[..2]), 0.25, 3.0);
+        let rest = apart(words(&times[2..]), first[1].end, 3.0);
+        assert_eq!([first, rest].concat(), all);
+        let late = apart(words(&[(2.99, 3.0), (2.99, 3.0)]), 0.0, 3.0);
+        assert!(late.iter().all(|w| w.start <= w.end && w.end <= 3.0));
+    }
+
+    #[test]
+    fn evidence_computed_by_hand() {
+        let word = Word {
+            id: 1,
+            first_block: 4,
+            last_block: 5,
+            log_prob: -3.0,
+            lowest_log_prob: -2.0,
+            num_tokens: 4,
+            lm_log_prob: -7.0,
+            support: 0.75,
+            lowest_support: 0.0,
+        };
+        let expected =
+            [-0.75, -2.0, 3.0_f32.ln(), (0.001_f32 / 0.999).ln(), 4.0_f32.ln(), -0.7, 0.5];
+        for (got, expected) in evidence(word).iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-5, "{got} {expected}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Which words are settled.
 
-use super::super::hypothesis::{History, Path};
-use super::BeamSearch;
+use super::super::grammar::SILENCE_COST;
+use super::super::hypothesis::{History, NONE, Path};
+use super::super::{Constraint, UNKNOWN_ID};
+use super::{BeamSearch, sort};
 
 /// More unconfirmed words than this are never kept: the best hypothesis decides about the older half.
-const MAX_PENDING_WORDS: u32 = 64;
+pub(super) const MAX_PENDING_WORDS: u32 = 64;
 
 impl BeamSearch {
     /// Confirms the words that all hypotheses share.
@@ -14,6 +16,10 @@ impl BeamSearch {
         best.clear();
         best.extend(self.history.back_from(first.history).map(|(at, _, word)| (at, word.id)));
         best.reverse();
+        if matches!(self.constraint, Constraint::Grammar(_)) {
+            // A phrase is not known before its end.
+            best.clear();
+        }
         if best.len() as u32 > MAX_PENDING_WORDS {
             let decided = base + best.len() as u32 - MAX_PENDING_WORDS / 2;
             let (history, pool) = (&self.history, &mut self.pool);
@@ -25,17 +31,57 @@ impl BeamSearch {
                 agrees
             });
         }
+        self.support.observe(&self.history, &self.closed);
         let shared = self.closed.iter().map(|path| shared_words(&self.history, path, best)).min();
         let shared = shared.unwrap_or(base);
         let entries = &best[..(shared - base) as usize];
         let start = self.confirmed.len();
         self.confirmed.extend(entries.iter().filter_map(|(at, _)| self.history.word(*at)));
+        self.support.take(&mut self.confirmed[start..]);
         self.history.confirm(shared, &self.confirmed[start..]);
         if self.history.wants_sweep() {
             self.closed.iter().for_each(|path| self.history.mark(path.history));
             self.history.sweep();
             self.closed.iter_mut().for_each(|path| path.history = self.history.moved(path.history));
             self.history.swept();
+        }
+    }
+
+    /// The stream is over: the best complete hypothesis wins.
+    pub(super) fn settle(&mut self) {
+        let any_complete = self.closed.iter().any(|path| self.constraint.is_complete(path));
+        if let (Constraint::Grammar(_), false) = (&self.constraint, any_complete) {
+            self.settle_for_unknown();
+        }
+        self.closed.retain(|path| self.constraint.is_complete(path) || !any_complete);
+        if let Some(lm) = self.constraint.lm() {
+            for path in &mut self.closed {
+                path.score += self.config.lm_weight * lm.end(path.lm);
+            }
+        }
+        if let Some(bias) = &self.bias {
+            self.closed.iter_mut().for_each(|path| path.score -= bias.held(path.place));
+        }
+        if let Constraint::Grammar(_) = self.constraint {
+            let silent = self.closed.iter_mut().filter(|path| path.num_words == 0);
+            silent.for_each(|path| path.score -= SILENCE_COST);
+        }
+        sort(&mut self.closed);
+        if let Some(best) = self.closed.first() {
+            let start = self.confirmed.len();
+            self.history.words_into(best.history, &mut self.confirmed);
+            self.support.observe(&self.history, &self.closed);
+            self.support.tell(&mut self.confirmed[start..]);
+        }
+    }
+
+    /// No hypothesis is a phrase: the best one becomes none.
+    fn settle_for_unknown(&mut self) {
+        self.closed.truncate(1);
+        if let Some(path) = self.closed.first_mut() {
+            let word = path.ended_word(UNKNOWN_ID, path.last_block);
+            path.num_words = 1;
+            path.history = self.history.push(NONE, 1, word);
         }
     }
 }
@@ -52,4 +98,23 @@ fn shared_words(history: &History, path: &Path, best: &[(u32, u32)]) -> u32 {
         }
     }
     shared
+}
+
+#[cfg(test)]
+impl BeamSearch {
+    /// (history entries, state slots, slots in use, hypotheses)
+    pub(in crate::search) fn memory(&self) -> (usize, usize, usize, usize) {
+        (self.history.len(), self.pool.num_slots(), self.pool.num_used(), self.closed.len())
+    }
+
+    /// Of every hypothesis: the hash of all its words since the start, and those not yet confirmed.
+    pub(in crate::search) fn alive(
+        &self,
+    ) -> impl Iterator<Item = (u64, Vec<super::super::Word>)> + '_ {
+        self.closed.iter().map(|path| {
+            let mut words = Vec::new();
+            self.history.words_into(path.history, &mut words);
+            (path.words_hash, words)
+        })
+    }
 }

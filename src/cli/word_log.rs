@@ -1,0 +1,69 @@
+//! `vivavoce evaluate --words`: what speaks for each word, as the recipe's calibration reads it.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Serialize;
+use vivavoce::Session;
+use vivavoce::metrics::{Operation, align};
+
+/// A recognised word.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    word: String,
+    /// Place among the reference's words, if it is right.
+    reference: Option<usize>,
+    start: f32,
+    end: f32,
+    conf: f32,
+    evidence: Vec<f32>,
+}
+
+/// The words of a stream that is over, against its reference.
+pub fn lines(session: &Session, reference: &str) -> Vec<Line> {
+    let all = || session.confirmed().iter().chain(session.tentative());
+    let said: Vec<&str> = all().map(|word| session.text(*word)).collect();
+    let expected: Vec<&str> = reference.split_whitespace().collect();
+    let mut places = vec![None; said.len()];
+    for operation in align(&expected, &said) {
+        if let Operation::Match(i, j) = operation {
+            places[j] = Some(i);
+        }
+    }
+    let line = |(word, reference)| {
+        let timed = session.timed(word);
+        Line {
+            word: timed.word,
+            reference,
+            start: timed.start,
+            end: timed.end,
+            conf: timed.conf,
+            evidence: session.evidence(word).to_vec(),
+        }
+    };
+    all().copied().zip(places).map(line).collect()
+}
+
+/// The file, one JSON object an utterance.
+pub struct WordLog {
+    out: BufWriter<File>,
+}
+
+impl WordLog {
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let file =
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { out: BufWriter::new(file) })
+    }
+
+    pub fn write(&mut self, set: &str, id: &str, words: &[Line]) -> anyhow::Result<()> {
+        let value = serde_json::json!({"set": set, "id": id, "words": words});
+        Ok(writeln!(self.out, "{value}")?)
+    }
+
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        Ok(self.out.flush()?)
+    }
+}

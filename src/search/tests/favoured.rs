@@ -1,0 +1,132 @@
+//! Hotwords and grammars.
+
+use super::*;
+
+fn sure(rows: &[&[usize]], num_tokens: usize) -> Vec<Vec<f32>> {
+    let row = |likely: &&[usize]| {
+        let mut row = vec![1e-9; num_tokens];
+        likely.iter().enumerate().for_each(|(i, token)| row[*token] = 0.6 / (1 + i) as f32);
+        row
+    };
+    rows.iter().map(row).collect()
+}
+
+/// Words that a search finds in one block of `rows`.
+fn words_of(search: &mut dyn Search, rows: &[Vec<f32>]) -> Vec<u32> {
+    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    run(search, &[&rows], rows.len());
+    let mut words = Vec::new();
+    search.take_confirmed(&mut words);
+    ids(&words)
+}
+
+/// The table of `n_best_of_a_table_computed_by_hand`, where "b" has .104 and "a" .296; every string with "b" gains 1.5 nats a "b".
+#[test]
+fn a_favoured_token_gains_what_it_is_worth() {
+    let favoured = Favoured { symbols: vec![2], step: 1.5 };
+    let bias = Arc::new(BiasTrie::new(&[favoured], Vec::new()));
+    let mut search = BeamSearch::new(&config(16), Constraint::Free, 0).with_bias(Some(bias));
+    run(&mut search, BY_HAND, 2);
+    let best = search.n_best(1).remove(0);
+    assert_eq!(ids(&best.words), [2]);
+    close(best.score, 0.104_f64.ln() + 1.5);
+}
+
+/// As before, but "b a a" is favoured: it cannot be said in two blocks, so nothing is gained in the end.
+#[test]
+fn what_an_unfinished_sequence_gained_is_taken_back_at_the_end() {
+    let favoured = Favoured { symbols: vec![2, 1, 1], step: 1.5 };
+    let bias = Arc::new(BiasTrie::new(&[favoured], Vec::new()));
+    let mut search = BeamSearch::new(&config(16), Constraint::Free, 0).with_bias(Some(bias));
+    run(&mut search, BY_HAND, 2);
+    let all = search.n_best(9);
+    assert_eq!(
+        all.iter().map(|h| ids(&h.words)).collect::<Vec<_>>()[..3],
+        [vec![1], vec![], vec![2]]
+    );
+    close(all[2].score, 0.104_f64.ln());
+}
+
+#[test]
+fn greedy_search_favours_tokens_and_takes_back_what_breaks_off() {
+    // Token 2 comes second in both steps; 2 then 3 is favoured, but 1 follows for sure.
+    let rows = [vec![0.1, 0.5, 0.4, 0.0], vec![0.05, 0.9, 0.03, 0.02], vec![0.9, 0.1, 0.0, 0.0]];
+    let greedy = |step: f32| {
+        let favoured = Favoured { symbols: vec![2, 3], step };
+        let bias = Arc::new(BiasTrie::new(&[favoured], Vec::new()));
+        let mut greedy = Greedy::new(&config(1), 0).with_bias(Some(bias));
+        let words = words_of(&mut greedy, &rows);
+        (words, greedy.n_best(1).remove(0).score)
+    };
+    assert_eq!(greedy(0.1).0, [1, 1]);
+    let (words, score) = greedy(0.5);
+    assert_eq!(words, [2, 1]);
+    close(score, (0.4_f64 * 0.9 * 0.9).ln());
+}
+
+/// "c" and its rarer homophone "d": the model has no opinion, and the lexicon prefers "c" by 0.5 * 0.2 nats.
+#[test]
+fn a_favoured_word_wins_over_its_homophone_and_a_new_word_can_be_found() {
+    let t = phones();
+    let rows = sure(&[&[3], &[8], &[0]], t.len());
+    let Constraint::Lexicon(plain) = golden() else { panic!("a lexicon") };
+    let with = |entries: &[Entry], word: &str, step: f32| {
+        let lexicon = plain.lexicon().with_words(entries, &t).unwrap();
+        let id = lexicon.word_id(word).unwrap();
+        let bias = BiasTrie::new(&[Favoured { symbols: vec![id], step }], Vec::new());
+        let constraint = plain.with_favoured(lexicon, &bias.steps(), 0.5);
+        let mut search =
+            BeamSearch::new(&config(8), constraint.clone(), 0).with_bias(Some(Arc::new(bias)));
+        let words = words_of(&mut search, &rows);
+        let Constraint::Lexicon(constraint) = constraint else { panic!("a lexicon") };
+        words.iter().map(|id| constraint.word(*id).to_owned()).collect::<Vec<_>>()
+    };
+    let before = words_of(&mut BeamSearch::new(&config(8), golden(), 0), &rows);
+    assert!(before == [2] || before == [3], "{before:?}");
+    assert_eq!(with(&[], "c", 9.0), ["c"]);
+    assert_eq!(with(&[], "d", 9.0), ["d"]);
+    assert_eq!(with(&[entry(&t, "si", "S I_E", 0.0)], "si", 12.0), ["si"]);
+}
+
+fn grammar(text: &str) -> Constraint {
+    let Constraint::Lexicon(plain) = golden() else { panic!("a lexicon") };
+    let grammar = Grammar::parse("grammar", text).unwrap();
+    Constraint::Grammar(grammar.over(Arc::clone(plain.lexicon())).unwrap())
+}
+
+fn said(text: &str, rows: &[Vec<f32>]) -> Vec<String> {
+    let constraint = grammar(text);
+    let words = words_of(&mut BeamSearch::new(&config(32), constraint.clone(), 0), rows);
+    let Constraint::Grammar(grammar) = constraint else { panic!("a grammar") };
+    words.iter().map(|id| grammar.word(*id).to_owned()).collect()
+}
+
+#[test]
+fn a_stream_is_a_phrase_of_the_grammar_or_unknown() {
+    // B `I_E`, then S `I_E`: "b c" or "b d".
+    let n = phones().len();
+    let rows = sure(&[&[2], &[8], &[3], &[8], &[0]], n);
+    assert_eq!(said("b d\nb e", &rows), ["b", "d"]);
+    assert_eq!(said("<x> = b [a] <y>;\n<y> = c | f;", &rows), ["b", "c"]);
+    // Too little or too much of it.
+    assert_eq!(said("b", &rows), ["[unk]"]);
+    assert_eq!(said("b c b", &rows), ["[unk]"]);
+    assert_eq!(said("a\nf", &rows), ["[unk]"]);
+    // Nothing is said.
+    assert_eq!(said("a\nf", &sure(&[&[0]], n)), [""; 0]);
+}
+
+#[test]
+fn grammars_that_cannot_be_used_are_refused_with_the_line() {
+    let Constraint::Lexicon(plain) = golden() else { panic!("a lexicon") };
+    for (text, what) in [
+        ("a\nzebra", "line 2: \"zebra\""),
+        ("<x> = a <y>;\n<y> = b | <x>;", "line 2: <x> leads back"),
+        ("<x> = a\n<z>;", "line 2: <z> is not there"),
+        ("<x> = [a];", "nothing at all"),
+    ] {
+        let grammar = Grammar::parse("grammar", text).unwrap();
+        let message = grammar.over(Arc::clone(plain.lexicon())).unwrap_err().to_string();
+        assert!(message.contains(what), "{message}");
+    }
+}

@@ -1,0 +1,42 @@
+use super::*;
+
+/// The table of `n_best_of_a_table_computed_by_hand`: of .792 in all, "a", "aa", "ab" and "ba" have the best word "a", .4752 of it;
+/// it is seen at the end of the second block and of the stream.
+#[test]
+fn a_word_is_supported_by_all_hypotheses_that_have_it() {
+    let mut search = BeamSearch::new(&config(16), Constraint::Free, 0);
+    run(&mut search, BY_HAND, 2);
+    let mut words = Vec::new();
+    search.take_confirmed(&mut words);
+    close(f64::from(words[0].support), 0.6);
+    close(f64::from(words[0].lowest_support), 0.6);
+    assert_eq!(words[0].num_tokens, 1);
+    close(f64::from(words[0].lowest_log_prob), 0.5_f64.ln());
+}
+
+#[test]
+fn words_have_the_evidence_of_their_tokens() {
+    let t = phones();
+    let row = |token: usize, p: f32| {
+        let mut row = vec![1e-9; t.len()];
+        row[token] = p;
+        row
+    };
+    // "c" or "d": S, then `I_E`.
+    let rows = [row(3, 0.5), row(8, 0.25), row(0, 1.0)];
+    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    let mut search = BeamSearch::new(&config(8), golden(), 0);
+    run(&mut search, &[&rows], 4);
+    let mut words = Vec::new();
+    search.take_confirmed(&mut words);
+    let word = words[0];
+    assert_eq!((words.len(), word.num_tokens), (1, 2));
+    close(f64::from(word.log_prob), 0.125_f64.ln());
+    close(f64::from(word.lowest_log_prob), 0.25_f64.ln());
+    let Constraint::Lexicon(lexicon) = golden() else { panic!("a lexicon") };
+    assert_eq!(lexicon.word(word.id).len(), 1);
+    let lm = golden();
+    let lm = lm.lm().unwrap();
+    close(f64::from(word.lm_log_prob), f64::from(lm.score(lm.start(), word.id).0));
+    assert!(word.support > 0.0 && word.support <= 1.0 && word.lowest_support <= word.support);
+}

@@ -1,0 +1,51 @@
+//! What search gives back.
+
+/// A recognised word.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Word {
+    /// [`crate::lexicon::WordId`], or the [`crate::tokens::TokenId`] where search has no lexicon.
+    pub id: u32,
+    /// Block, counted from 0 at the start of the stream, in which the first token was emitted.
+    pub first_block: u32,
+    /// Block in which the last token was emitted.
+    pub last_block: u32,
+    /// Natural log-probability that the network gives the word's tokens.
+    pub log_prob: f32,
+    /// Of the least likely of them.
+    pub lowest_log_prob: f32,
+    /// How many they are.
+    pub num_tokens: u32,
+    /// Natural log-probability that the language model gives the word; 0 without one.
+    pub lm_log_prob: f32,
+    /// Share of the hypotheses, by probability, that had the word at its place, over the blocks until it was settled; 1 where
+    /// search follows one hypothesis.
+    pub support: f32,
+    /// The lowest of these shares.
+    pub lowest_support: f32,
+}
+
+impl Word {
+    /// A word of one token, as search without lexicon finds them.
+    pub(super) fn of_token(id: u32, block: u32, log_prob: f32) -> Self {
+        Self {
+            id,
+            first_block: block,
+            last_block: block,
+            log_prob,
+            lowest_log_prob: log_prob,
+            num_tokens: 1,
+            lm_log_prob: 0.0,
+            support: 1.0,
+            lowest_support: 1.0,
+        }
+    }
+}
+
+/// A sequence of words and its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hypothesis {
+    /// The words.
+    pub words: Vec<Word>,
+    /// Natural log-probability of the whole stream, with all weights and bonuses.
+    pub score: f64,
+}
