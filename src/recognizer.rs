@@ -219,30 +219,38 @@ impl Recognizer {
         self.punctuator.as_deref()
     }
 
-    /// A stream known to be `text`: its words get the times at which the model hears them. When the stream has ended, fewer words
+    /// A stream known to be `text`: its words get the times at which the model hears them; those that the lexicon lacks are spoken as
+    /// their letters suggest. When the stream has ended, fewer words
     /// than the text has mean that the text does not fit the audio.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the words that the lexicon lacks, or if the model has no lexicon; [`Error::Config`] if it has no
+    /// [`Error::Usage`] naming the words that nobody can speak, or if the model has no lexicon; [`Error::Config`] if it has no
     /// such latency mode.
     pub fn aligner(&self, text: &str, latency: Option<&str>) -> Result<Session> {
         let Constraint::Lexicon(constraint) = &self.constraint else {
             let reason = format!("{}: the model has no lexicon to align with", self.config().name);
             return Err(Error::Usage { reason });
         };
-        let lexicon = constraint.lexicon();
-        let (mut words, mut unknown) = (Vec::new(), Vec::new());
-        for word in text.split_whitespace() {
-            match lexicon.word_id(word) {
-                Some(id) => words.push(id),
-                None => unknown.push(word),
+        let known = constraint.lexicon();
+        let (mut guessed, mut unknown) = (Vec::new(), Vec::new());
+        for word in text.split_whitespace().filter(|word| known.word_id(word).is_none()) {
+            match self.guess(word) {
+                Ok(entries) => guessed.extend(entries),
+                Err(_) => unknown.push(word),
             }
         }
         if !unknown.is_empty() {
             let reason = format!("not in the lexicon: {}", unknown.join(", "));
             return Err(Error::Usage { reason });
         }
-        Session::aligner(self, TextConstraint::new(lexicon.clone(), &words), latency)
+        let lexicon = if guessed.is_empty() {
+            Arc::clone(known)
+        } else {
+            Arc::new(known.with_words(&guessed, &self.tokens)?)
+        };
+        let words: Vec<_> =
+            text.split_whitespace().filter_map(|word| lexicon.word_id(word)).collect();
+        Session::aligner(self, TextConstraint::new(lexicon, &words), latency)
     }
 
     /// A new stream. It hears samples at the model's rate ([`Session::sample_rate_hz`]).

@@ -91,8 +91,9 @@ fn a_long_session_loses_nothing_and_does_not_grow() {
         .map(|(value, end)| value["time"].as_f64().unwrap() - end - 1.2)
         .collect();
     let worst = late.iter().fold(0.0, |worst: f64, late| worst.max(late.abs()));
-    let start = resident[resident.len() / 5];
-    let peak = resident[resident.len() / 5..].iter().max().unwrap();
+    // The first seconds only fill the queue, which holds ten of them, while the model is loaded.
+    let warm = &resident[resident.len() / 3..];
+    let (start, peak) = (warm[0], warm.iter().max().unwrap());
     println!(
         "{minutes} min: {} of {} segments, endpoints at most {worst:.3} s off, {start} to {peak} KiB",
         finals.len(),

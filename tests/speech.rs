@@ -3,7 +3,7 @@
 use vivavoce::audio::{AudioSource, WavSource};
 use vivavoce::metrics::{ErrorCounts, Operation, align, word_errors};
 use vivavoce::pipeline::{Pipeline, PipelineOptions};
-use vivavoce::transcript::Event;
+use vivavoce::transcript::{Event, Final};
 use vivavoce::{Precision, Recognizer, SessionOptions};
 
 use crate::common::{
@@ -168,17 +168,37 @@ fn eight_bits_make_no_more_errors_than_thirty_two() {
     assert!(eight <= full + 1, "{eight} errors in 8 bits, {full} in 32");
 }
 
+/// Where `text` is found in a clip.
+fn aligned(recognizer: &Recognizer, name: &str, text: &str) -> Final {
+    let mut session = recognizer.aligner(text, None).unwrap();
+    session.accept_waveform(&clip(name)).unwrap();
+    session.finish().unwrap();
+    session.result(0)
+}
+
 #[test]
 fn the_words_of_a_clip_are_found_in_it() {
     let Some(recognizer) = real() else { return };
     let name = "harbour-int16-16000-mono.wav";
     let text = clip_text(name);
-    let mut session = recognizer.aligner(&text, None).unwrap();
-    session.accept_waveform(&clip(name)).unwrap();
-    session.finish().unwrap();
-    let result = session.result(0);
+    let result = aligned(&recognizer, name, &text);
     assert_eq!(result.text, text);
     assert!(result.result.windows(2).all(|w| w[0].start <= w[1].start && w[0].end <= w[1].end));
     // The text fills the clip, so its last word ends in the last second.
     assert!(result.result.last().unwrap().end > result.time - 1.5, "{:?}", result.result.last());
+}
+
+#[test]
+fn a_word_that_the_lexicon_lacks_is_found_by_its_letters() {
+    let Some(recognizer) = real() else { return };
+    let name = "harbour-int16-16000-mono.wav";
+    let text = clip_text(name);
+    // Spelt as nobody spells it, spoken alike.
+    let other = text.replace("harbour", "harburr");
+    assert_ne!(other, text);
+    let (known, guessed) = (aligned(&recognizer, name, &text), aligned(&recognizer, name, &other));
+    assert_eq!(guessed.text, other);
+    for (a, b) in known.result.iter().zip(&guessed.result) {
+        assert!((a.start - b.start).abs() < 0.3 && (a.end - b.end).abs() < 0.3, "{a:?} {b:?}");
+    }
 }
