@@ -181,7 +181,7 @@ fn the_words_of_a_clip_are_found_in_it() {
     let Some(recognizer) = real() else { return };
     let name = "harbour-int16-16000-mono.wav";
     let text = clip_text(name);
-    let result = aligned(&recognizer, name, &text);
+    let result = aligned(recognizer, name, &text);
     assert_eq!(result.text, text);
     assert!(result.result.windows(2).all(|w| w[0].start <= w[1].start && w[0].end <= w[1].end));
     // The text fills the clip, so its last word ends in the last second.
@@ -196,7 +196,7 @@ fn a_word_that_the_lexicon_lacks_is_found_by_its_letters() {
     // Spelt as nobody spells it, spoken alike.
     let other = text.replace("harbour", "harburr");
     assert_ne!(other, text);
-    let (known, guessed) = (aligned(&recognizer, name, &text), aligned(&recognizer, name, &other));
+    let (known, guessed) = (aligned(recognizer, name, &text), aligned(recognizer, name, &other));
     assert_eq!(guessed.text, other);
     for (a, b) in known.result.iter().zip(&guessed.result) {
         assert!((a.start - b.start).abs() < 0.3 && (a.end - b.end).abs() < 0.3, "{a:?} {b:?}");
