@@ -1,7 +1,12 @@
 """Every kind of attention: step by step equals all at once, and nothing outside the window is seen."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from attention import MIXES, SCORES
 from golden import TOKENS, tiny_config

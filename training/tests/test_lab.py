@@ -1,9 +1,13 @@
 """The laboratory's variants are models that exist, and its measures count what they say."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from golden import TOKENS, tiny_config
 from lab import EXPERIMENTS, products_a_block, report, variant_config

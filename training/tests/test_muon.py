@@ -1,6 +1,11 @@
 """Muon: steps are orthogonal, gate by gate, and it learns."""
 
+import sys
+from pathlib import Path
+
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from muon import Muon, gates, inner, orthogonal
 
