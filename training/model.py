@@ -185,7 +185,7 @@ class Transducer(nn.Module):
             x, hc = self.recur(rnn, x, hc, block, previous)
             new["state"].append(hc)
             x = self.dropout(x)
-        context, weights, new["attention"] = self.attention(x, keys, values, block, geometry, lengths, state["attention"])
+        context, weights, new["attention"] = self.attention(x, keys, values, block, geometry, lengths, state.get("attention"))
         new["context"] = context[:, -1:]
         x = torch.cat([self.dropout(context), x.to(context.dtype)], dim=-1)
         for rnn, hc in zip(self.emit_rnn, state["emit"]):
