@@ -12,6 +12,7 @@ use anyhow::Context;
 use vivavoce::Precision;
 use vivavoce::attention::KeyValues;
 use vivavoce::model::{EncoderBatch, Model, StepScratch};
+use vivavoce::search::StepScorer;
 
 const BATCHES: [usize; 3] = [1, 8, 16];
 

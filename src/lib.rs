@@ -39,6 +39,7 @@
 
 pub mod attention;
 pub mod audio;
+mod binary;
 pub mod config;
 pub mod endpoint;
 pub mod error;

@@ -6,6 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 use vivavoce::attention::KeyValues;
 use vivavoce::features::{FeatureExtractor, Normalizer};
 use vivavoce::model::{Model, StepScratch};
+use vivavoce::search::StepScorer;
 use vivavoce::{Recognizer, SearchKind, SessionOptions};
 
 const TOLERANCE: f32 = 1e-4;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use safetensors::Dtype;
 use vivavoce::Precision;
 use vivavoce::model::Model;
+use vivavoce::search::StepScorer;
 
 use crate::common::{Tensor, Tensors, config_json, noise, serialize, tensors};
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::common::root;
 
 /// Module, and the modules of this crate that it may use.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("error", &[]),
+    ("binary", &["error"]),
     ("config", &["error"]),
     ("endpoint", &["error"]),
     ("nn", &[]),
@@ -16,11 +17,11 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("features", &["config", "error"]),
     ("metrics", &[]),
     ("tokens", &["error"]),
-    ("lexicon", &["error", "tokens"]),
-    ("lm", &["error", "lexicon"]),
+    ("lexicon", &["binary", "error", "tokens"]),
+    ("lm", &["binary", "error", "lexicon"]),
     ("search", &["config", "error", "lexicon", "lm", "tokens"]),
     ("model", &["attention", "config", "error", "nn", "search", "tokens"]),
-    ("text", &["error"]),
+    ("text", &["binary", "error"]),
     ("transcript", &[]),
     (
         "recognizer",

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use vivavoce::attention::KeyValues;
 use vivavoce::features::{FeatureExtractor, Normalizer};
 use vivavoce::model::{Model, StepScratch};
+use vivavoce::search::StepScorer;
 
 use crate::common::{model, noise};
 

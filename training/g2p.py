@@ -210,6 +210,7 @@ class LetterToSound:
 
 
 def distance(a, b):
+    """Edits that make `b` of `a`."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         last, row[0] = row[0], i

@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from g2p import distance
 from lexicon import read_manifest, read_text, text_sources
 from speak import ESPEAK, FLITE
 
@@ -39,15 +40,6 @@ def speak(folder):
             subprocess.run(command, check=True, capture_output=True)
             clips[name].append((path, text))
     return clips
-
-
-def edits(reference, hypothesis):
-    row = list(range(len(hypothesis) + 1))
-    for i, word in enumerate(reference, 1):
-        last, row[0] = row[0], i
-        for j, other in enumerate(hypothesis, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (word != other))
-    return row[-1]
 
 
 class Program:
@@ -116,7 +108,7 @@ def main():
             wrong = Counter()
             total = Counter()
             for name, _, reference, hypothesis in program.dev(options, WORD_SETS):
-                wrong[name] += edits(reference.split(), hypothesis.split())
+                wrong[name] += distance(reference.split(), hypothesis.split())
                 total[name] += len(reference.split())
             rates = ", ".join(f"{name} {100 * wrong[name] / total[name]:.2f} %" for name in total)
             print(f"boost {boost}: synthetic names {hits} of {len(paths)} clips ({100 * hits / len(paths):.0f} %), {heard} of {len(clips)} names; "
@@ -128,7 +120,7 @@ def main():
                 held, hit, false = held + there.total(), hit + (there & said).total(), false + (said - there).total()
                 if not there:
                     others += len(reference.split())
-                    errors += edits(reference.split(), hypothesis.split())
+                    errors += distance(reference.split(), hypothesis.split())
             print(f"boost {boost}: real rare words {hit} of {held} ({100 * hit / max(1, held):.0f} %), {false} said falsely; "
                   f"WER of utterances without them {100 * errors / max(1, others):.2f} %", flush=True)
 

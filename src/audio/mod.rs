@@ -7,6 +7,7 @@ mod media;
 pub mod microphone;
 #[cfg(feature = "media")]
 mod opus;
+mod pcm;
 mod raw;
 mod resample;
 mod riff;

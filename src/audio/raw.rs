@@ -1,13 +1,12 @@
 //! Samples without a header, as recorders write them into a pipe.
 
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
-use super::{AudioSource, SAMPLE_RATES_HZ, down_mix_into};
+use super::pcm::{Layout, Pcm};
+use super::{AudioSource, SAMPLE_RATES_HZ};
 use crate::error::{Error, Result};
 
-/// Bytes asked of the reader at once.
-const CHUNK_BYTES: usize = 16 * 1024;
 /// More channels than any sound card has.
 const MAX_CHANNELS: usize = 64;
 
@@ -46,18 +45,9 @@ impl RawFormat {
 /// PCM from a reader. A chunk is what one read brings, so a live pipe is passed on without waiting.
 #[derive(Debug)]
 pub struct RawSource<R> {
-    reader: R,
-    path: PathBuf,
+    pcm: Pcm<R>,
     format: RawFormat,
     rate_hz: u32,
-    channels: usize,
-    bytes: Vec<u8>,
-    pending: usize,
-    interleaved: Vec<f32>,
-    /// Groups of one sample a channel passed on.
-    position: u64,
-    ended: bool,
-    warnings: Vec<String>,
 }
 
 impl<R: Read> RawSource<R> {
@@ -72,28 +62,21 @@ impl<R: Read> RawSource<R> {
         rate_hz: u32,
         channels: usize,
     ) -> Result<Self> {
-        let path = name.as_ref().to_path_buf();
+        let path = name.as_ref();
         if !SAMPLE_RATES_HZ.contains(&rate_hz) {
-            return Err(Error::audio(&path, format!("{rate_hz} Hz is not in 8000..=192000")));
+            return Err(Error::audio(path, format!("{rate_hz} Hz is not in 8000..=192000")));
         }
         if !(1..=MAX_CHANNELS).contains(&channels) {
             let reason = format!("{channels} channels are not in 1..={MAX_CHANNELS}");
-            return Err(Error::audio(&path, reason));
+            return Err(Error::audio(path, reason));
         }
-        let group = format.bytes() * channels;
-        Ok(Self {
-            reader,
-            path,
-            format,
-            rate_hz,
+        let layout = Layout {
+            group_bytes: format.bytes() * channels,
             channels,
-            bytes: vec![0; CHUNK_BYTES.next_multiple_of(group)],
-            pending: 0,
-            interleaved: Vec::new(),
-            position: 0,
-            ended: false,
-            warnings: Vec::new(),
-        })
+            data_bytes: None,
+            hint: "; is it f32le at all?",
+        };
+        Ok(Self { pcm: Pcm::new(path, reader, layout), format, rate_hz })
     }
 }
 
@@ -103,48 +86,15 @@ impl<R: Read> AudioSource for RawSource<R> {
     }
 
     fn next_chunk(&mut self, out: &mut Vec<f32>) -> Result<bool> {
-        out.clear();
-        let group = self.format.bytes() * self.channels;
-        while !self.ended {
-            let read = match self.reader.read(&mut self.bytes[self.pending..]) {
-                Ok(read) => read,
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) => return Err(Error::io(&self.path, e)),
-            };
-            if read == 0 {
-                self.ended = true;
-                if self.pending > 0 {
-                    let name = self.path.display();
-                    let left = self.pending;
-                    self.warnings
-                        .push(format!("{name} ends inside a sample; {left} bytes are left out"));
-                }
-                break;
-            }
-            let available = self.pending + read;
-            let whole = available / group * group;
-            self.pending = available - whole;
-            if whole == 0 {
-                continue;
-            }
-            self.interleaved.clear();
-            self.format.decode_into(&self.bytes[..whole], &mut self.interleaved);
-            self.bytes.copy_within(whole..available, 0);
-            if let Some(bad) = self.interleaved.iter().position(|s| !s.is_finite()) {
-                let at = self.position + (bad / self.channels) as u64;
-                let reason =
-                    format!("sample {at} is {}; is it f32le at all?", self.interleaved[bad]);
-                return Err(Error::audio(&self.path, reason));
-            }
-            self.position += (whole / group) as u64;
-            down_mix_into(&self.interleaved, self.channels, out);
-            return Ok(true);
-        }
-        Ok(false)
+        let format = self.format;
+        self.pcm.next_chunk(out, |bytes, samples| {
+            format.decode_into(bytes, samples);
+            Ok(())
+        })
     }
 
     fn warnings(&self) -> &[String] {
-        &self.warnings
+        self.pcm.warnings()
     }
 }
 

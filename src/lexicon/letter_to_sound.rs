@@ -4,16 +4,20 @@
 use std::borrow::Cow;
 
 use super::Entry;
-use crate::error::{Error, Result};
+use crate::binary::{Reader, find_u16, u24_at};
+use crate::error::Result;
 use crate::tokens::{TokenId, TokenTable};
 
 const FILE: &str = "g2p.bin";
-const MAGIC: &[u8; 4] = b"VVGP";
+const MAGIC: [u8; 4] = *b"VVGP";
 const VERSION: u32 = 1;
-const HEADER: usize = 16;
 /// Bytes of a pair: its letter, how many phones, and those.
 const PAIR: usize = 4;
 const MAX_ORDER: usize = 8;
+/// More pairs than any language has; it keeps the search for a pronunciation short.
+const MAX_PAIRS: usize = 4096;
+/// Behind the pairs: none, the start and the end of a word.
+const MARKS: usize = 3;
 const COST_STEP: f32 = 1.0 / 16.0;
 /// Of a pair that the model does not hold at all.
 const WORST: u32 = 255;
@@ -28,7 +32,21 @@ struct Level {
     symbols: usize,
     costs: usize,
     /// Absent in the highest order.
-    backoffs: Option<usize>,
+    inner: Option<Inner>,
+}
+
+/// What only n-grams have that others continue.
+#[derive(Debug, Clone)]
+struct Inner {
+    backoffs: usize,
+    first: usize,
+}
+
+impl Level {
+    /// First n-gram of the next order that continues n-gram `at`.
+    fn first(&self, data: &[u8], at: usize) -> usize {
+        self.inner.as_ref().map_or(0, |inner| u24_at(data, inner.first, at) as usize)
+    }
 }
 
 /// A letter-to-sound model. Costs are whole numbers, so every platform decides alike.
@@ -56,8 +74,17 @@ struct Spelt {
     tokens: Vec<TokenId>,
 }
 
-fn damaged(reason: impl Into<String>) -> Error {
-    Error::model(FILE, reason)
+/// The words of `text` in small letters; hyphens part words.
+///
+/// # Errors
+/// What is wrong, if a word has other characters than a to z and the apostrophe.
+pub fn spelt(text: &str) -> std::result::Result<Vec<String>, String> {
+    let text = text.replace('-', " ").to_ascii_lowercase();
+    let letter = |c: char| c.is_ascii_lowercase() || c == '\'' || c.is_whitespace();
+    match text.chars().find(|c| !letter(*c)) {
+        Some(other) => Err(format!("{other:?} is no letter; write words with a to z and '")),
+        None => Ok(text.split_whitespace().map(str::to_owned).collect()),
+    }
 }
 
 impl LetterToSound {
@@ -67,95 +94,55 @@ impl LetterToSound {
     /// [`Error::Model`] if the bytes are no such file or damaged, or `tokens` has no phones.
     pub fn from_bytes(data: impl Into<Cow<'static, [u8]>>, tokens: &TokenTable) -> Result<Self> {
         let data = data.into();
-        if data.len() < HEADER || &data[..4] != MAGIC {
-            return Err(damaged("not a letter-to-sound model of this program"));
+        let mut reader = Reader::new(FILE, &data, MAGIC, VERSION)?;
+        let (order, num_pairs) = (reader.count()?, reader.count()?);
+        if !(1..=MAX_ORDER).contains(&order) || !(1..=MAX_PAIRS).contains(&num_pairs) {
+            return Err(reader.damaged("order or number of pairs"));
         }
-        let word = |at: usize| {
-            data.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
-        };
-        let field = |i: usize| word(4 + 4 * i).unwrap_or_default();
-        let (version, order, num_pairs) = (field(0), field(1), field(2));
-        if version != VERSION as usize {
-            return Err(damaged(format!("version {version}, expected {VERSION}")));
-        }
-        if !(1..=MAX_ORDER).contains(&order)
-            || !(1..=usize::from(u16::MAX) - 3).contains(&num_pairs)
-        {
-            return Err(damaged("order or number of pairs"));
-        }
-        let mut at = HEADER + PAIR * num_pairs;
-        let rows = data.get(HEADER..at).ok_or_else(|| damaged("truncated"))?;
+        let rows = reader.bytes(num_pairs, PAIR)?;
         // Phones are numbered from 1 in the order of their tokens.
         let phones: Vec<TokenId> = (0..tokens.len() as TokenId)
             .filter(|t| *t != tokens.end_of_block() && !tokens.is_word_final(*t))
             .collect();
         let pairs = rows.chunks_exact(PAIR).map(|row| {
-            let spoken = row.get(2..2 + usize::from(row[1])).ok_or_else(|| damaged("a pair"))?;
             let token = |p: &u8| phones.get(usize::from(*p).wrapping_sub(1)).copied();
-            let spoken: Option<Vec<_>> = spoken.iter().map(token).collect();
-            Ok((row[0], spoken.ok_or_else(|| damaged("phones that the model lacks"))?))
+            let spoken = row.get(2..2 + usize::from(row[1]))?.iter().map(token);
+            Some((row[0], spoken.collect::<Option<Vec<_>>>()?))
         });
-        let pairs = pairs.collect::<Result<Vec<_>>>()?;
-        let mut levels = Vec::with_capacity(order);
+        let pairs: Option<Vec<_>> = pairs.collect();
+        let pairs = pairs.ok_or_else(|| reader.damaged("phones that the model lacks"))?;
+        let mut levels: Vec<Level> = Vec::with_capacity(order);
         for k in 0..order {
-            let num = word(at).ok_or_else(|| damaged("truncated"))?;
-            let symbols = at + 4;
-            let inner = k + 1 < order;
-            let costs = num.checked_mul(2).and_then(|n| n.checked_add(symbols));
-            let costs = costs.ok_or_else(|| damaged("truncated"))?;
-            let after = costs.checked_add(num).ok_or_else(|| damaged("truncated"))?;
-            let backoffs = inner.then_some(after);
-            at = if inner {
-                after.saturating_add(num.saturating_mul(4)).saturating_add(3)
+            let num = reader.count()?;
+            if k == 0 && num != pairs.len() + MARKS {
+                return Err(reader.damaged("number of pairs"));
+            }
+            let (symbols, costs) = (reader.take(num, 2)?, reader.take(num, 1)?);
+            let inner = if k + 1 < order {
+                Some(Inner { backoffs: reader.take(num, 1)?, first: reader.take(num + 1, 3)? })
             } else {
-                after
+                None
             };
-            if at > data.len() || k == 0 && num != pairs.len() + 3 {
-                return Err(damaged("truncated"));
-            }
-            levels.push(Level { num, symbols, costs, backoffs });
+            levels.push(Level { num, symbols, costs, inner });
         }
-        if at != data.len() {
-            return Err(damaged("bytes after the last n-gram"));
-        }
-        let model = Self { data, pairs, levels };
-        for (level, next) in model.levels.iter().zip(&model.levels[1..]) {
-            let rises = (0..level.num).all(|i| model.first(level, i) <= model.first(level, i + 1));
-            if !rises || model.first(level, level.num) != next.num {
-                return Err(damaged("n-grams are not in order"));
+        reader.end()?;
+        for (level, next) in levels.iter().zip(&levels[1..]) {
+            let first = |at| level.first(&data, at);
+            if (0..level.num).any(|i| first(i) > first(i + 1)) || first(level.num) != next.num {
+                return Err(reader.damaged("n-grams are not in order"));
             }
         }
-        Ok(model)
-    }
-
-    fn symbol(&self, level: &Level, at: usize) -> u16 {
-        let at = level.symbols + 2 * at;
-        u16::from_le_bytes([self.data[at], self.data[at + 1]])
-    }
-
-    /// First n-gram of the next order that continues n-gram `at`.
-    fn first(&self, level: &Level, at: usize) -> usize {
-        let Some(backoffs) = level.backoffs else { return 0 };
-        let at = backoffs + level.num + 3 * at;
-        u32::from_le_bytes([self.data[at], self.data[at + 1], self.data[at + 2], 0]) as usize
+        Ok(Self { data, pairs, levels })
     }
 
     /// N-gram of order `k + 1` that is `parent`, one of order `k`, and `symbol`.
     fn find(&self, k: usize, parent: usize, symbol: u16) -> Option<usize> {
         let level = &self.levels[k];
-        let (mut low, mut high) = match k.checked_sub(1).map(|below| &self.levels[below]) {
-            Some(below) => (self.first(below, parent), self.first(below, parent + 1)),
-            None => (0, level.num),
+        let range = match k.checked_sub(1).map(|below| &self.levels[below]) {
+            Some(below) => below.first(&self.data, parent)..below.first(&self.data, parent + 1),
+            None => 0..level.num,
         };
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.symbol(level, middle).cmp(&symbol) {
-                std::cmp::Ordering::Equal => return Some(middle),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        find_u16(&self.data, level.symbols, range, symbol)
     }
 
     /// Cost of `symbol` after `context`, which is shorter than the order, in steps.
@@ -169,8 +156,8 @@ impl LetterToSound {
             if let Some(found) = self.find(context.len(), node, symbol) {
                 return total + u32::from(self.data[self.levels[context.len()].costs + found]);
             }
-            let backoffs = context.len().checked_sub(1).and_then(|k| self.levels[k].backoffs);
-            total += backoffs.map_or(0, |at| u32::from(self.data[at + node]));
+            let inner = context.len().checked_sub(1).and_then(|k| self.levels[k].inner.as_ref());
+            total += inner.map_or(0, |inner| u32::from(self.data[inner.backoffs + node]));
         }
         total + WORST
     }

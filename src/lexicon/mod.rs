@@ -5,9 +5,10 @@ mod tree;
 
 use std::collections::HashMap;
 
+use crate::binary::Reader;
 use crate::error::{Error, Result};
 use crate::tokens::{TokenId, TokenTable};
-pub use letter_to_sound::{Guess, LetterToSound};
+pub use letter_to_sound::{Guess, LetterToSound, spelt};
 use tree::TreeBuilder;
 pub use tree::{NodeId, PrefixTree, ROOT};
 
@@ -15,9 +16,8 @@ pub use tree::{NodeId, PrefixTree, ROOT};
 pub type WordId = u32;
 
 const FILE: &str = "lexicon.bin";
-const MAGIC: &[u8; 4] = b"VVLX";
+const MAGIC: [u8; 4] = *b"VVLX";
 const VERSION: u32 = 1;
-const HEADER: usize = 28;
 const COST_STEP: f32 = 1.0 / 16.0;
 const MAX_TOKENS: usize = 255;
 
@@ -74,26 +74,14 @@ impl Lexicon {
     /// # Errors
     /// [`Error::Model`] if the bytes are no such file, damaged, or made for other tokens than `tokens`.
     pub fn from_bytes(data: &[u8], tokens: &TokenTable) -> Result<Self> {
-        if data.len() < HEADER || &data[..4] != MAGIC {
-            return Err(damaged("not a lexicon of this program"));
-        }
-        let field = |i: usize| {
-            let at = 4 + 4 * i;
-            u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]) as usize
-        };
-        let [version, num_tokens, num_words, num_rows, text_bytes, row_bytes] =
-            std::array::from_fn(field);
-        if version != VERSION as usize {
-            return Err(damaged(format!("version {version}, expected {VERSION}")));
-        }
+        let mut reader = Reader::new(FILE, data, MAGIC, VERSION)?;
+        let (num_tokens, num_words, num_rows) = (reader.count()?, reader.count()?, reader.count()?);
+        let (text_bytes, row_bytes) = (reader.count()?, reader.count()?);
         if num_tokens != tokens.len() {
             return Err(damaged(format!("made for {num_tokens} tokens, not {}", tokens.len())));
         }
-        if Some(data.len()) != HEADER.checked_add(text_bytes).and_then(|n| n.checked_add(row_bytes))
-        {
-            return Err(damaged("truncated or too long"));
-        }
-        let (text, rows) = data[HEADER..].split_at(text_bytes);
+        let (text, rows) = (reader.bytes(text_bytes, 1)?, reader.bytes(row_bytes, 1)?);
+        reader.end()?;
         let text = std::str::from_utf8(text).map_err(|_| damaged("words are not UTF-8"))?;
         let mut starts = vec![0];
         starts.extend(text.bytes().zip(1_u32..).filter(|(b, _)| *b == b'\n').map(|(_, end)| end));
@@ -222,13 +210,7 @@ impl Lexicon {
 
     /// For every set of words a tree of their pronunciations.
     pub fn trees_of_sets(&self, sets: &[Vec<WordId>]) -> Vec<PrefixTree> {
-        let mut rows: HashMap<WordId, Vec<(Vec<TokenId>, Pronounced)>> =
-            sets.iter().flatten().map(|word| (*word, Vec::new())).collect();
-        self.tree.for_each(|path, word| {
-            if let Some(rows) = rows.get_mut(&word.word) {
-                rows.push((path.to_vec(), word));
-            }
-        });
+        let rows = self.rows_of(sets.iter().flatten());
         let tree = |set: &Vec<WordId>| {
             let mut rows: Vec<_> = set.iter().flat_map(|word| &rows[word]).collect();
             rows.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.word.cmp(&b.1.word)));
@@ -239,17 +221,27 @@ impl Lexicon {
 
     /// For every one of `words` its pronunciations, the commonest first.
     pub fn pronunciations_of(&self, words: &[WordId]) -> Vec<Vec<Vec<TokenId>>> {
-        let mut found: HashMap<WordId, Vec<(f32, Vec<TokenId>)>> = HashMap::new();
+        let mut rows = self.rows_of(words);
+        for ways in rows.values_mut() {
+            ways.sort_by(|a, b| a.1.cost.total_cmp(&b.1.cost));
+        }
+        let ways = |word| rows[word].iter().map(|way| way.0.clone()).collect();
+        words.iter().map(ways).collect()
+    }
+
+    /// By word: its pronunciations in the order of the tree.
+    fn rows_of<'a>(
+        &self,
+        words: impl IntoIterator<Item = &'a WordId>,
+    ) -> HashMap<WordId, Vec<(Vec<TokenId>, Pronounced)>> {
+        let mut rows: HashMap<_, Vec<_>> =
+            words.into_iter().map(|word| (*word, Vec::new())).collect();
         self.tree.for_each(|path, word| {
-            if words.contains(&word.word) {
-                found.entry(word.word).or_default().push((word.cost, path.to_vec()));
+            if let Some(rows) = rows.get_mut(&word.word) {
+                rows.push((path.to_vec(), word));
             }
         });
-        for ways in found.values_mut() {
-            ways.sort_by(|a, b| a.0.total_cmp(&b.0));
-        }
-        let ways = |word| found.get(word).into_iter().flatten().map(|way| way.1.clone()).collect();
-        words.iter().map(ways).collect()
+        rows
     }
 
     /// Ties a language model to the words it was made with ([`fingerprint`]); words added later do not change it.

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::{MAX_ORDER, NgramLm};
+use crate::binary::{Reader, find_u16, u16_at, u32_at};
 use crate::error::{Error, Result};
 
 const FILE: &str = "lm.bin";
-const MAGIC: &[u8; 4] = b"VVLM";
+const MAGIC: [u8; 4] = *b"VVLM";
 const VERSION: u32 = 1;
 /// The unknown word and the two sentence marks follow the words.
 const MARKS: usize = 3;
@@ -16,16 +17,6 @@ const BOOK: usize = 256;
 const STEP: f32 = 1.0 / 2048.0;
 /// Log-probabilities and back-offs beyond this are damage; it keeps every sum finite.
 const LIMIT: f32 = 1e4;
-
-fn u16_at(data: &[u8], start: usize, i: usize) -> u16 {
-    let at = start + 2 * i;
-    u16::from_le_bytes([data[at], data[at + 1]])
-}
-
-fn u32_at(data: &[u8], start: usize, i: usize) -> u32 {
-    let at = start + 4 * i;
-    u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]])
-}
 
 /// Single words. Fields are offsets into the file.
 #[derive(Debug)]
@@ -81,16 +72,9 @@ pub(super) struct Level {
 
 impl Level {
     pub fn find(&self, data: &[u8], begin: u32, end: u32, word: u32) -> Option<u32> {
-        let (mut low, mut high) = (begin, end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match u32::from(u16_at(data, self.words, middle as usize)).cmp(&word) {
-                std::cmp::Ordering::Equal => return Some(middle),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        let word = u16::try_from(word).ok()?;
+        let range = begin as usize..end as usize;
+        find_u16(data, self.words, range, word).map(|found| found as u32)
     }
 
     pub fn log_prob(&self, data: &[u8], node: u32) -> f32 {
@@ -110,36 +94,12 @@ impl Level {
     }
 }
 
-struct Reader<'a> {
-    data: &'a [u8],
-    at: usize,
-}
-
-impl Reader<'_> {
-    fn take(&mut self, count: usize, size: usize) -> Result<usize> {
-        let start = self.at;
-        let end = count.checked_mul(size).and_then(|n| n.checked_add(start));
-        match end {
-            Some(end) if end <= self.data.len() => self.at = end,
-            _ => return Err(Error::model(FILE, "truncated")),
-        }
-        Ok(start)
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32_at(self.data, self.take(1, 4)?, 0))
-    }
-
-    fn book(&mut self) -> Result<Vec<f32>> {
-        let start = self.take(BOOK, 4)?;
-        let book: Vec<f32> =
-            (0..BOOK).map(|i| f32::from_bits(u32_at(self.data, start, i))).collect();
-        match book.iter().find(|v| v.is_nan() || v.abs() > LIMIT) {
-            Some(value) => {
-                Err(Error::model(FILE, format!("{value} in a table of log-probabilities")))
-            }
-            None => Ok(book),
-        }
+/// A table of log-probabilities.
+fn book(reader: &mut Reader<'_>) -> Result<Vec<f32>> {
+    let book = (0..BOOK).map(|_| reader.f32()).collect::<Result<Vec<_>>>()?;
+    match book.iter().find(|v| v.is_nan() || v.abs() > LIMIT) {
+        Some(value) => Err(reader.damaged(format!("{value} in a table of log-probabilities"))),
+        None => Ok(book),
     }
 }
 
@@ -183,16 +143,8 @@ fn check_children(
 }
 
 pub(super) fn parse(data: Cow<'static, [u8]>) -> Result<NgramLm> {
-    let mut reader = Reader { data: &data, at: 0 };
-    let magic = reader.take(4, 1)?;
-    if &data[magic..magic + 4] != MAGIC {
-        return Err(Error::model(FILE, "not a language model of this program"));
-    }
-    let version = reader.u32()?;
-    if version != VERSION {
-        return Err(Error::model(FILE, format!("version {version}, expected {VERSION}")));
-    }
-    let order = reader.u32()? as usize;
+    let mut reader = Reader::new(FILE, &data, MAGIC, VERSION)?;
+    let order = reader.count()?;
     if !(1..=MAX_ORDER).contains(&order) {
         return Err(Error::model(FILE, format!("order {order} is not in 1..={MAX_ORDER}")));
     }
@@ -200,7 +152,7 @@ pub(super) fn parse(data: Cow<'static, [u8]>) -> Result<NgramLm> {
     let fingerprint = u64::from(reader.u32()?) | u64::from(reader.u32()?) << 32;
     let mut counts = [0; MAX_ORDER];
     for count in &mut counts {
-        *count = reader.u32()? as usize;
+        *count = reader.count()?;
     }
     let vocabulary = num_words as usize + MARKS;
     if vocabulary > 1 << 16 || counts[0] != vocabulary || counts[order..].iter().any(|c| *c != 0) {
@@ -214,11 +166,11 @@ pub(super) fn parse(data: Cow<'static, [u8]>) -> Result<NgramLm> {
     let mut levels = Vec::with_capacity(order - 1);
     for k in 2..=order {
         let count = counts[k - 1];
-        let log_prob_book = reader.book()?;
+        let log_prob_book = book(&mut reader)?;
         let words = reader.take(count, 2)?;
         let log_probs = reader.take(count, 1)?;
         let children = if k < order {
-            let backoff_book = reader.book()?;
+            let backoff_book = book(&mut reader)?;
             let backoffs = reader.take(count, 1)?;
             let anchors = reader.take(count / ANCHOR + 1, 4)?;
             let offsets = reader.take(count + 1, 2)?;
@@ -228,9 +180,7 @@ pub(super) fn parse(data: Cow<'static, [u8]>) -> Result<NgramLm> {
         };
         levels.push(Level { count, log_prob_book, words, log_probs, children });
     }
-    if reader.at != data.len() {
-        return Err(Error::model(FILE, format!("{} bytes too many", data.len() - reader.at)));
-    }
+    reader.end()?;
     for (k, level) in levels.iter().enumerate() {
         let words = &data[level.words..level.words + 2 * level.count];
         if let (0, Some(at)) = (k, unigrams.children) {

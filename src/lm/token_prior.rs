@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::error::{Error, Result};
+use crate::binary::Reader;
+use crate::error::Result;
 
 const FILE: &str = "prior.bin";
-const MAGIC: &[u8; 4] = b"VVPR";
+const MAGIC: [u8; 4] = *b"VVPR";
 const VERSION: u32 = 1;
 const HEADER: usize = 16;
 const MAX_ORDER: u32 = 3;
@@ -32,20 +33,11 @@ impl TokenPrior {
     /// folder again.
     pub fn from_bytes(data: impl Into<Cow<'static, [u8]>>, num_tokens: usize) -> Result<Self> {
         let data = data.into();
-        let field = |i: usize| {
-            let bytes = data.get(4 * i..4 * i + 4).and_then(|b| b.try_into().ok());
-            bytes.map(u32::from_le_bytes).ok_or_else(|| Error::model(FILE, "too short"))
-        };
-        if data.get(..4) != Some(MAGIC) {
-            return Err(Error::model(FILE, "not a token prior"));
-        }
-        let (version, order, tokens) = (field(1)?, field(2)?, field(3)?);
-        if version != VERSION {
-            return Err(Error::model(FILE, format!("version {version}, expected {VERSION}")));
-        }
-        if tokens as usize != num_tokens {
+        let mut reader = Reader::new(FILE, &data, MAGIC, VERSION)?;
+        let (order, tokens) = (reader.u32()?, reader.count()?);
+        if tokens != num_tokens {
             let reason = format!("made for {tokens} tokens, the model has {num_tokens}");
-            return Err(Error::model(FILE, reason));
+            return Err(reader.damaged(reason));
         }
         let contexts = (1..=MAX_ORDER)
             .contains(&order)
@@ -53,7 +45,7 @@ impl TokenPrior {
             .flatten()
             .and_then(|contexts| contexts.checked_mul(num_tokens));
         if contexts.and_then(|values| values.checked_add(HEADER)) != Some(data.len()) {
-            return Err(Error::model(FILE, format!("wrong size for order {order}")));
+            return Err(reader.damaged(format!("wrong size for order {order}")));
         }
         Ok(Self { data, order, num_tokens })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Recognizer;
 use crate::error::{Error, Result};
-use crate::lexicon::{Entry, Lexicon, WordId};
+use crate::lexicon::{Entry, Lexicon, WordId, spelt};
 use crate::model::Model;
 use crate::search::{BiasTrie, Constraint, Favoured};
 use crate::tokens::TokenId;
@@ -48,17 +48,6 @@ struct Phrase {
     boost: f32,
 }
 
-/// Lower-case words of a to z and the apostrophe; hyphens part words. The first character that is none of these is the error.
-pub(super) fn spelt(text: &str) -> std::result::Result<Vec<String>, char> {
-    let text: String =
-        text.trim().chars().map(|c| if c == '-' { ' ' } else { c.to_ascii_lowercase() }).collect();
-    let letter = |c: char| c.is_ascii_lowercase() || c == '\'' || c.is_whitespace();
-    match text.chars().find(|c| !letter(*c)) {
-        Some(other) => Err(other),
-        None => Ok(text.split_whitespace().map(str::to_owned).collect()),
-    }
-}
-
 /// Reads `words : boost` or `word = PH PH : boost` a line; empty lines and those that begin with `#` say nothing.
 fn parse(name: &Path, text: &str) -> Result<Vec<Phrase>> {
     let mut phrases = Vec::new();
@@ -79,8 +68,7 @@ fn parse(name: &Path, text: &str) -> Result<Vec<Phrase>> {
         };
         let (words, phones) =
             content.split_once('=').map_or((content, None), |(w, p)| (w, Some(p)));
-        let words = spelt(words)
-            .map_err(|c| refuse(format!("{c:?} is no letter; write words with a to z and '")))?;
+        let words = spelt(words).map_err(refuse)?;
         let phones: Vec<_> =
             phones.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {

@@ -7,6 +7,7 @@ use crate::attention::{KeyValues, Watched};
 use crate::error::Result;
 use crate::features::{FeatureExtractor, Normalizer};
 use crate::model::{Model, StepScratch};
+use crate::search::StepScorer;
 
 /// The looks of greedy search over one recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -251,9 +251,15 @@ fn clock_time(words: &[&str], at: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn all(expected: &[(&str, &str)]) {
+        for (spoken, written) in expected {
+            assert_eq!(digits(spoken), *written, "{spoken}");
+        }
+    }
+
     #[test]
     fn numbers_become_digits() {
-        for (spoken, written) in [
+        all(&[
             ("twenty three", "23"),
             ("i have two dogs and one cat", "i have 2 dogs and one cat"),
             ("one hundred and five", "105"),
@@ -269,14 +275,12 @@ mod tests {
             ("a man", "a man"),
             ("one hundred thousand", "100000"),
             ("forty two point", "42 point"),
-        ] {
-            assert_eq!(digits(spoken), written, "{spoken}");
-        }
+        ]);
     }
 
     #[test]
     fn ordinals_get_their_ending() {
-        for (spoken, written) in [
+        all(&[
             ("the twenty first of may", "the 21st of may"),
             ("the third man", "the 3rd man"),
             ("wait a second", "wait a second"),
@@ -286,14 +290,12 @@ mod tests {
             ("two hundredth", "200th"),
             ("nineteenth century", "19th century"),
             ("five second pause", "5 second pause"),
-        ] {
-            assert_eq!(digits(spoken), written, "{spoken}");
-        }
+        ]);
     }
 
     #[test]
     fn years_and_decimals_and_single_digits() {
-        for (spoken, written) in [
+        all(&[
             ("in nineteen eighty four", "in 1984"),
             ("nineteen oh five", "1905"),
             ("eighteen hundred", "1800"),
@@ -307,9 +309,7 @@ mod tests {
             ("one two", "one 2"),
             ("one one two", "112"),
             ("oh dear", "oh dear"),
-        ] {
-            assert_eq!(digits(spoken), written, "{spoken}");
-        }
+        ]);
     }
 
     #[test]

@@ -4,15 +4,15 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::error::{Error, Result};
+use crate::binary::Reader;
+use crate::error::Result;
 
 const FILE: &str = "punctuation.bin";
-const MAGIC: &[u8; 4] = b"VVPU";
+const MAGIC: [u8; 4] = *b"VVPU";
 const VERSION: u32 = 1;
 /// Borders of the classes of pauses, in seconds.
 const PAUSES_S: [f32; 5] = [0.05, 0.15, 0.3, 0.5, 0.8];
 const NUM_PAUSES: usize = PAUSES_S.len() + 1;
-const HEADER: usize = 24 + 4 * NUM_PAUSES + 4;
 /// Stands before the first word and after the last.
 const BORDER: &str = "\n";
 
@@ -44,6 +44,7 @@ pub struct SpokenWord<'a> {
 #[derive(Debug, Clone)]
 pub struct Punctuator {
     data: Cow<'static, [u8]>,
+    table_at: usize,
     mask: u32,
     scale: f32,
     end_bias: f32,
@@ -64,35 +65,27 @@ impl Punctuator {
     /// [`Error::Model`] if the bytes are no such file or damaged.
     pub fn from_bytes(data: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let data = data.into();
-        let damaged = |reason: &str| Error::model(FILE, reason);
-        if data.len() < HEADER || &data[..4] != MAGIC {
-            return Err(damaged("not a punctuation model of this program"));
+        let mut reader = Reader::new(FILE, &data, MAGIC, VERSION)?;
+        let table = reader.u32()?;
+        let (scale, end_bias, question_bias) = (reader.f32()?, reader.f32()?, reader.f32()?);
+        let mut pauses = [0.0; NUM_PAUSES];
+        for pause in &mut pauses {
+            *pause = reader.f32()?;
         }
-        let field = |i: usize| {
-            let at = 4 + 4 * i;
-            [data[at], data[at + 1], data[at + 2], data[at + 3]]
-        };
-        let (version, table) = (u32::from_le_bytes(field(0)), u32::from_le_bytes(field(1)));
-        if version != VERSION {
-            return Err(damaged(&format!("version {version}, expected {VERSION}")));
-        }
-        let [scale, end_bias, question_bias] = [2, 3, 4].map(|i| f32::from_le_bytes(field(i)));
-        let pauses = std::array::from_fn(|i| f32::from_le_bytes(field(5 + i)));
-        let text_bytes = u32::from_le_bytes(field(5 + NUM_PAUSES)) as usize;
         let numbers = [scale, end_bias, question_bias];
         if !table.is_power_of_two() || !numbers.iter().chain(&pauses).all(|x| x.is_finite()) {
-            return Err(damaged("size of the table, or a number"));
+            return Err(reader.damaged("size of the table, or a number"));
         }
-        let words = HEADER.saturating_add(table as usize);
-        if words.saturating_add(text_bytes) != data.len() {
-            return Err(damaged("truncated or too long"));
-        }
-        let text = std::str::from_utf8(&data[words..]).map_err(|_| damaged("not UTF-8"))?;
+        let text_bytes = reader.count()?;
+        let table_at = reader.take(table as usize, 1)?;
+        let text = reader.bytes(text_bytes, 1)?;
+        reader.end()?;
+        let text = std::str::from_utf8(text).map_err(|_| reader.damaged("not UTF-8"))?;
         let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
         let capitals: Option<_> = text.lines().map(pair).collect();
-        let capitals = capitals.ok_or_else(|| damaged("a word without its written form"))?;
+        let capitals = capitals.ok_or_else(|| reader.damaged("a word without its written form"))?;
         let mask = table - 1;
-        Ok(Self { data, mask, scale, end_bias, question_bias, pauses, capitals })
+        Ok(Self { data, table_at, mask, scale, end_bias, question_bias, pauses, capitals })
     }
 
     fn weight(&self, feature: Feature, a: u32, b: u32) -> f32 {
@@ -102,7 +95,7 @@ impl Punctuator {
         x = (x ^ (x >> 15)).wrapping_mul(0x2c1b_3c6d);
         x = (x ^ (x >> 12)).wrapping_mul(0x297a_2d39);
         x ^= x >> 15;
-        let value = self.data[HEADER + (x & self.mask) as usize];
+        let value = self.data[self.table_at + (x & self.mask) as usize];
         f32::from(value.cast_signed()) * self.scale
     }
 
@@ -217,7 +210,7 @@ mod tests {
         }
         let longer = [TINY, &[0]].concat();
         assert!(Punctuator::from_bytes(longer).is_err());
-        for i in 0..HEADER {
+        for i in 0..28 + 4 * NUM_PAUSES {
             let mut bad = TINY.to_vec();
             bad[i] ^= 0x41;
             if let Ok(model) = Punctuator::from_bytes(bad) {

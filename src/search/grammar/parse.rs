@@ -5,6 +5,7 @@ use std::iter::Peekable;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::lexicon::spelt;
 
 /// What may be said. Words are lower case.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,29 +47,16 @@ pub(super) fn parse(name: &Path, text: &str) -> Result<Rules> {
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        let content = content.replace('-', " ").to_ascii_lowercase();
-        let phrase = content.split_whitespace().map(|word| {
-            check(name, line, word)?;
-            words.entry(word.to_owned()).or_insert(line);
-            Ok(Expression::Word(word.to_owned()))
-        });
-        phrases.push(Expression::Sequence(phrase.collect::<Result<_>>()?));
+        let phrase = spelt(content).map_err(|reason| Error::line(name, line, reason))?;
+        for word in &phrase {
+            words.entry(word.clone()).or_insert(line);
+        }
+        phrases.push(Expression::Sequence(phrase.into_iter().map(Expression::Word).collect()));
     }
     if words.is_empty() {
         return Err(Error::line(name, 1, "no phrases"));
     }
     Ok(Rules { named: HashMap::new(), root: Expression::Alternatives(phrases), words })
-}
-
-fn check(name: &Path, line: usize, word: &str) -> Result<()> {
-    match word.chars().find(|c| !c.is_ascii_lowercase() && *c != '\'') {
-        Some(c) => Err(Error::line(
-            name,
-            line,
-            format!("{c:?} is no letter; write words with a to z and '"),
-        )),
-        None => Ok(()),
-    }
 }
 
 struct Parser<'a> {
@@ -158,7 +146,9 @@ impl<'a> Parser<'a> {
             };
             all.push(match open {
                 Some(Symbol::Word(word)) => {
-                    check(self.name, self.line, &word)?;
+                    if let Err(reason) = spelt(&word) {
+                        return self.refuse(reason);
+                    }
                     self.words.entry(word.clone()).or_insert(self.line);
                     Expression::Word(word)
                 }
