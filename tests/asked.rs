@@ -146,3 +146,19 @@ fn bad_lists_and_grammars_are_wrong_usage_and_name_the_line() {
     let ran = place.run(&["transcribe", "--punctuate", "one.wav"]);
     assert!(ran.code == 2 && ran.err.contains("punctuation.bin"), "{ran:?}");
 }
+
+#[test]
+fn pieces_are_words_before_numbers_become_digits() {
+    let digits = options(|o| o.digits = true);
+    let mut joined = 0;
+    for (name, recognizer) in crate::common::small_recognizers() {
+        for seed in 0..4 {
+            let samples = crate::common::babble(2.0, seed);
+            let plain = result(recognizer, &samples, &SessionOptions::default(), 0);
+            let shaped = result(recognizer, &samples, &digits, 0);
+            assert_eq!(plain.text, shaped.text, "{name}");
+            joined += usize::from(plain.text.split(' ').count() < plain.result.len());
+        }
+    }
+    assert!(joined > 0);
+}

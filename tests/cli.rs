@@ -189,12 +189,18 @@ fn words_come_out_while_stdin_is_still_open() {
 fn a_closed_pipe_is_success() {
     let place = Place::new();
     let files = vec!["one.wav"; 40];
-    let arguments = [&["transcribe", "--stream"][..], &files].concat();
-    let mut child =
-        place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    let ran = described(&child.wait_with_output().unwrap());
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    for arguments in [
+        [&["transcribe", "--stream"][..], &files].concat(),
+        [&["transcribe", "--stream", "--json"][..], &files].concat(),
+        // One object that is longer than the buffer of stdout.
+        vec!["inspect", "attention", "--json", "one.wav"],
+    ] {
+        let mut command = place.command(&arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ran = described(&child.wait_with_output().unwrap());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -284,3 +284,33 @@ fn a_batch_that_was_killed_is_resumed_with_nothing_lost_or_doubled() {
     let again = place.run(&resumed);
     assert_eq!((again.code, again.err.lines().count()), (1, 1 + broken.len()), "{again:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_results_are_written_to_stays_one() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let place = Place::new();
+    let pipe = place.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = pipe.clone();
+    let heard = std::thread::spawn(move || std::fs::read_to_string(reader).unwrap());
+    let arguments = ["transcribe", "one.wav", "--format", "txt"];
+    let ran = place.run(&[&arguments[..], &["--output", "pipe"]].concat());
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""), "{ran:?}");
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    assert_eq!(heard.join().unwrap(), good(place.run(&arguments)));
+}
+
+#[test]
+fn an_id_counts_once_in_all_lists() {
+    let place = Place::new();
+    std::fs::write(place.path().join("a.scp"), "x one.wav\ny two.wav\nx two.wav\n").unwrap();
+    std::fs::write(place.path().join("b.scp"), "y one.wav\nz one.wav\n").unwrap();
+    let ran = place.run(&["transcribe", "--format", "trn", "a.scp", "b.scp"]);
+    let ids = ran.out.lines().map(|line| line.rsplit(' ').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!((ran.code, ids), (1, vec!["(x)", "(y)", "(z)"]), "{ran:?}");
+    for twice in ["a.scp:3: the id x is there twice", "b.scp:1: the id y is there twice"] {
+        assert!(ran.err.contains(twice), "{ran:?}");
+    }
+}

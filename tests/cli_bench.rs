@@ -79,14 +79,14 @@ fn a_sweep_can_be_drawn_and_compared_with_an_earlier_one() {
 #[test]
 fn what_cannot_be_measured_is_refused() {
     let place = Place::new();
-    for (arguments, named) in [
-        (&["bench", "--plot", "bench.gif", "one.wav"][..], "bench.gif"),
-        (&["bench", "--compare", "none.json", "one.wav"], "none.json"),
-        (&["bench", "--times", "none.ctm", "one.wav"], "none.ctm"),
-        (&["bench", "none.wav"], "none.wav"),
+    for (arguments, code, named) in [
+        (&["bench", "--plot", "bench.gif", "one.wav"][..], 2, "bench.gif"),
+        (&["bench", "--compare", "none.json", "one.wav"], 1, "none.json"),
+        (&["bench", "--times", "none.ctm", "one.wav"], 1, "none.ctm"),
+        (&["bench", "none.wav"], 1, "none.wav"),
     ] {
         let ran = place.run(arguments);
-        assert_eq!(ran.code, 1, "{arguments:?}");
+        assert_eq!(ran.code, code, "{arguments:?}");
         assert!(ran.out.is_empty() && ran.err.contains(named), "{arguments:?}: {}", ran.err);
     }
     assert_eq!(place.run(&["bench"]).code, 2);
@@ -141,10 +141,12 @@ fn what_attention_looks_at_is_printed_and_drawn() {
             assert!(step["first_frame"].as_u64().unwrap() + head.len() as u64 <= frames);
         }
     }
-    assert_eq!(place.run(&["inspect", "attention", "one.wav"]).code, 1);
-    assert!(
-        place.run(&["inspect", "attention", "one.wav", "--out", "x.gif"]).err.contains("x.gif")
-    );
+    for arguments in [&[][..], &["--json", "--latency", "none"]] {
+        let ran = place.run(&[&["inspect", "attention", "one.wav"], arguments].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran:?}");
+    }
+    let ran = place.run(&["inspect", "attention", "one.wav", "--out", "x.gif"]);
+    assert!(ran.code == 2 && ran.err.contains("x.gif"), "{ran:?}");
     if cfg!(feature = "plot") {
         for name in ["heat.svg", "heat.png", "heat.html"] {
             let ran = place.run(&["inspect", "attention", "one.wav", "--out", name]);

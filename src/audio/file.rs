@@ -44,14 +44,23 @@ pub fn open(path: impl AsRef<Path>) -> Result<BoxedSource> {
             Kind::Media(name) => media_file(path, name),
         };
     }
-    // A pipe: nothing can be read twice.
-    let mut stream = Cursor::new(head).chain(file);
-    if kind == Kind::Wav {
-        return Ok(Box::new(WavSource::from_reader(path, stream)?));
+    from_pipe(path, head, file)
+}
+
+/// Goes on with a stream that cannot seek and of which `head` was read: WAV as it comes, and what is no audio is refused at once.
+fn from_pipe(
+    name: &Path,
+    head: Vec<u8>,
+    reader: impl Read + Send + 'static,
+) -> Result<BoxedSource> {
+    let known = kind(&head, name);
+    let mut stream = Cursor::new(head).chain(reader);
+    if known == Kind::Wav {
+        return Ok(Box::new(WavSource::from_reader(name, stream)?));
     }
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).map_err(fail)?;
-    from_bytes(path, bytes)
+    stream.read_to_end(&mut bytes).map_err(|e| Error::io(name, e))?;
+    from_bytes(name, bytes)
 }
 
 /// Decodes a file in memory; `name` stands for it in messages.
@@ -80,14 +89,10 @@ pub fn from_stream(
     // What tells a WAV file is in its first bytes; waiting for more would hold up a live pipe.
     let mut head = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut head).map_err(fail)?;
-    let wav = head == *b"RIFF" || head.len() < 4;
-    let mut stream = Cursor::new(head).chain(reader);
-    if wav {
-        return Ok(Box::new(WavSource::from_reader(name, stream)?));
+    if head != *b"RIFF" {
+        reader.by_ref().take(HEAD_BYTES as u64 - 4).read_to_end(&mut head).map_err(fail)?;
     }
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).map_err(fail)?;
-    from_bytes(name, bytes)
+    from_pipe(name, head, reader)
 }
 
 fn kind(head: &[u8], path: &Path) -> Kind {
@@ -183,6 +188,12 @@ mod tests {
         ] {
             assert_eq!(kind(head, Path::new(name)), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn an_endless_pipe_without_audio_is_refused_at_once() {
+        let Err(error) = from_stream("(stdin)", std::io::repeat(0)) else { panic!("zeros") };
+        assert!(error.to_string().contains("not a WAV file"), "{error}");
     }
 
     #[cfg(not(feature = "media"))]

@@ -24,7 +24,9 @@ pub fn run(arguments: &AlignArguments) -> anyhow::Result<bool> {
     recognizer.aligner("", arguments.latency.as_deref()).map_err(super::UsageError)?;
     let mut utterances = corpus::gather(&arguments.paths, &arguments.selection)?;
     if let Some(text) = &arguments.text {
-        anyhow::ensure!(utterances.len() == 1, "--text is for one file");
+        if utterances.len() != 1 {
+            return Err(super::Misuse("--text is for one file".into()).into());
+        }
         utterances[0].text = normalize_text(text);
     }
     let mut good = true;

@@ -23,22 +23,27 @@ pub fn run(arguments: &InspectAttentionArguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.out {
         super::check_plot(path, &["svg", "png", "html"])?;
     }
-    anyhow::ensure!(
-        arguments.json || arguments.out.is_some(),
-        "nothing to show: give --out FILE.svg or --json"
-    );
+    if !arguments.json && arguments.out.is_none() {
+        let reason = "nothing to show: give --out FILE.svg or --json";
+        return Err(super::Misuse(reason.into()).into());
+    }
     let recognizer = super::recognizer(&arguments.model)?;
+    recognizer.config().latency_mode(arguments.latency.as_deref()).map_err(super::UsageError)?;
     let path = &arguments.file;
     let name = path.display().to_string();
     let mut source = super::input::open(path)?;
-    let samples = source.read_all()?;
     let rate = recognizer.config().features.sample_rate_hz;
-    let seconds = samples.len() as f32 / source.sample_rate_hz() as f32;
-    anyhow::ensure!(seconds <= MAX_S, "{name}: {seconds:.0} s; cut it to {MAX_S:.0} s or less");
-    let mut heard = Vec::new();
+    let (mut chunk, mut heard) = (Vec::new(), Vec::new());
     let mut resampler = Resampler::new(source.sample_rate_hz(), rate)?;
-    resampler.process_into(&samples, &mut heard)?;
+    while source.next_chunk(&mut chunk)? {
+        resampler.process_into(&chunk, &mut heard)?;
+        let seconds = heard.len() as f32 / rate as f32;
+        anyhow::ensure!(seconds <= MAX_S, "{name}: cut it to {MAX_S:.0} s or less");
+    }
     resampler.finish_into(&mut heard)?;
+    for warning in source.warnings() {
+        eprintln!("warning: {warning}");
+    }
     let trace = recognizer
         .trace_attention(&heard, arguments.latency.as_deref())
         .with_context(|| name.clone())?;

@@ -47,8 +47,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 
 /// Whether `error` means that the reader of stdout has gone, as `head` does.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    kind == Some(std::io::ErrorKind::BrokenPipe)
+    let written = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let json = error.downcast_ref().and_then(serde_json::Error::io_error_kind);
+    written.or(json) == Some(std::io::ErrorKind::BrokenPipe)
 }
 
 /// A setting that the model does not allow.
@@ -91,11 +92,12 @@ fn check_plot(path: &std::path::Path, endings: &[&str]) -> anyhow::Result<()> {
     #[cfg(feature = "plot")]
     return plot::check(path, endings);
     #[cfg(not(feature = "plot"))]
-    anyhow::bail!(
+    Err(Misuse(format!(
         "{}: this program was built without the feature plot, which draws .{}",
         path.display(),
         endings.join(" and .")
-    )
+    ))
+    .into())
 }
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {

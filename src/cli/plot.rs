@@ -22,13 +22,11 @@ pub trait Drawing {
 /// Refuses names that no drawing can have, before any work is done.
 pub fn check(path: &Path, endings: &[&str]) -> anyhow::Result<()> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    anyhow::ensure!(
-        endings.contains(&ending.as_str()),
-        "{}: end the name in .{}",
-        path.display(),
-        endings.join(" or .")
-    );
-    Ok(())
+    if endings.contains(&ending.as_str()) {
+        return Ok(());
+    }
+    let endings = endings.join(" or .");
+    Err(super::Misuse(format!("{}: end the name in .{endings}", path.display())).into())
 }
 
 /// Draws into a file.

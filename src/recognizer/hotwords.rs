@@ -1,6 +1,6 @@
 //! Words and phrases that a stream should expect.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -102,15 +102,16 @@ impl Recognizer {
         let phrases = parse(name, list)?;
         let known = constraint.lexicon();
         let (mut entries, mut guessed) = (Vec::new(), Vec::new());
+        let mut added: HashSet<&str> = HashSet::new();
         for phrase in &phrases {
             let refuse = |reason: String| Error::line(name, phrase.line, reason);
             if !phrase.phones.is_empty() {
                 entries.push(self.entry(&phrase.words[0], &phrase.phones).map_err(refuse)?);
+                added.insert(&phrase.words[0]);
                 continue;
             }
             for word in &phrase.words {
-                let mine = |e: &Entry| e.word == *word;
-                if known.word_id(word).is_none() && !entries.iter().any(mine) {
+                if known.word_id(word).is_none() && added.insert(word) {
                     entries.extend(self.guess(word).map_err(refuse)?);
                     guessed.push(word.clone());
                 }

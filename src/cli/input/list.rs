@@ -1,5 +1,6 @@
 //! Files, folders and lists as entries in a fixed order.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -153,6 +154,8 @@ impl Found {
         };
         let folder = path.parent().unwrap_or(Path::new(""));
         let kaldi = extension(path).as_deref() == Some("scp");
+        let mut ids: HashSet<String> =
+            self.0.iter().filter_map(|(origin, _)| origin.id.clone()).collect();
         for (i, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() {
@@ -160,7 +163,7 @@ impl Found {
             }
             let place = format!("{name}:{}", i + 1);
             if kaldi {
-                self.scp(line, folder, place);
+                self.scp(line, folder, place, &mut ids);
             } else if line.starts_with('{') {
                 match serde_json::from_str::<Line>(line) {
                     Ok(line) => self.manifest(line, folder, place),
@@ -175,7 +178,7 @@ impl Found {
         Ok(())
     }
 
-    fn scp(&mut self, line: &str, folder: &Path, place: String) {
+    fn scp(&mut self, line: &str, folder: &Path, place: String, ids: &mut HashSet<String>) {
         let Some((id, rest)) = line.split_once(char::is_whitespace) else {
             let reason = format!("{place}: expected an id and a path, found {line:?}");
             return self.broken(place, reason);
@@ -187,7 +190,7 @@ impl Found {
             );
             return self.broken(id.to_owned(), reason);
         }
-        if self.0.iter().any(|(origin, _)| origin.id.as_deref() == Some(id)) {
+        if !ids.insert(id.to_owned()) {
             let reason = format!("{place}: the id {id} is there twice");
             return self.broken(place, reason);
         }

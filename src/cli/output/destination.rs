@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{Style, Transcript};
+use crate::cli::Misuse;
 use crate::cli::input::Entry;
 
 /// A place for results. Files come into being as a whole: they are written under another name first.
@@ -16,7 +17,7 @@ pub enum Destination {
     Stream {
         style: Style,
         out: Box<dyn Write>,
-        /// The file and the name it has until it is whole; none: stdout.
+        /// The file and the name it has until it is whole; none: stdout, a pipe or a device.
         file: Option<(PathBuf, PathBuf)>,
         several: bool,
         written: usize,
@@ -33,7 +34,10 @@ impl Destination {
     pub fn stream(style: Style, path: Option<&Path>, several: bool) -> anyhow::Result<Self> {
         let mut file = None;
         let mut out: Box<dyn Write> = Box::new(std::io::stdout());
-        if let Some(path) = path {
+        if let Some(path) = path.filter(|path| is_special(path)) {
+            let cannot = || format!("cannot write {}", path.display());
+            out = Box::new(File::options().write(true).open(path).with_context(cannot)?);
+        } else if let Some(path) = path {
             let part = part(path);
             out = Box::new(BufWriter::new(create(&part)?));
             file = Some((part, path.to_path_buf()));
@@ -102,7 +106,7 @@ pub fn result_paths(
             // A broken entry has no result.
             (None, None) => PathBuf::new(),
             (None, Some(_)) => {
-                anyhow::bail!("stdin has no folder: say --output-dir DIR")
+                return Err(Misuse("stdin has no folder: say --output-dir DIR".into()).into());
             }
         };
         if entry.path().is_some()
@@ -114,6 +118,11 @@ pub fn result_paths(
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Whether `path` is a pipe or a device, which is written to as it is: another file must not take its place.
+fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|data| !data.is_file() && !data.is_dir())
 }
 
 /// The name of a file that is not yet whole; the same for every attempt, so that none are left behind.

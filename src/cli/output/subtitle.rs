@@ -51,7 +51,7 @@ fn cues(transcript: &Transcript, style: &Style) -> Vec<Cue> {
         while !rest.is_empty() {
             let (now, later) = rest.split_at(cue_length(rest, style));
             let (start_ms, end_ms) = span_ms(now);
-            let end_ms = end_ms.min(start_ms + style.max_cue_ms);
+            let end_ms = end_ms.min(start_ms.saturating_add(style.max_cue_ms));
             cues.push(Cue { start_ms, end_ms, lines: lines(now, style.max_line_width) });
             rest = later;
         }

@@ -109,3 +109,9 @@ fn hours_and_markup_are_written_right() {
         vtt(&said, &style(42, 7000)).contains("01:02:05.250 --> 01:02:06.000\na&lt;b&gt;&amp;\n")
     );
 }
+
+#[test]
+fn a_cue_may_last_for_ever() {
+    let said = transcript(&[("one", 1.0, 1.5), ("two", 1.6, 2.0)]);
+    assert_eq!(srt(&said, &style(42, u64::MAX)), srt(&said, &style(42, 7000)));
+}

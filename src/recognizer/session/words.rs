@@ -86,11 +86,27 @@ impl Session {
         if self.shaping == Shaping::default() {
             return self.joined(words);
         }
-        let spoken = words.map(|&word| {
+        let pieces = self.recognizer.config().units == Units::Bpe;
+        let mut spoken: Vec<(String, f32, f32)> = Vec::new();
+        for &word in words {
             let (start_s, end_s) = self.span_s(word);
-            SpokenWord { word: self.text(word), start_s, end_s }
-        });
-        self.shaping.shape(&spoken.collect::<Vec<_>>(), self.recognizer.punctuator())
+            match spoken.last_mut() {
+                Some(begun) if pieces && !self.recognizer.tokens.is_word_start(word.id) => {
+                    begun.0.push_str(self.text(word));
+                    begun.2 = end_s;
+                }
+                _ if pieces => {
+                    let text = self.recognizer.tokens.detokenise([word.id]);
+                    spoken.push((text, start_s, end_s));
+                }
+                _ => spoken.push((self.text(word).to_owned(), start_s, end_s)),
+            }
+        }
+        let spoken: Vec<_> = spoken
+            .iter()
+            .map(|(word, start_s, end_s)| SpokenWord { word, start_s: *start_s, end_s: *end_s })
+            .collect();
+        self.shaping.shape(&spoken, self.recognizer.punctuator())
     }
 
     /// Time at which the block before `block` of the segment ends in the audio.

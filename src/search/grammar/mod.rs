@@ -28,6 +28,12 @@ const UNKNOWN_TOKEN_COST: f32 = 0.2;
 /// What it costs to say nothing.
 pub(super) const SILENCE_COST: f32 = 3.0;
 const MAX_STATES: usize = 100_000;
+/// Arcs of the automaton, and parts of expressions that it is made of.
+const MAX_ARCS: usize = 1_000_000;
+/// Arcs that are looked at while it is made.
+const MAX_LOOKS: usize = 20_000_000;
+/// Parts of expressions inside each other, rules that rules refer to among them.
+const MAX_DEPTH: usize = 1000;
 
 /// A grammar as it was read; its words are not yet those of a lexicon.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +65,9 @@ struct State {
 struct Builder {
     arcs: Vec<Vec<(Option<WordId>, usize)>>,
     open: Vec<String>,
+    parts: usize,
+    depth: usize,
+    looks: usize,
 }
 
 impl Grammar {
@@ -92,7 +101,7 @@ impl Grammar {
         let mut builder = Builder::default();
         let (start, end) = (builder.state(), builder.state());
         self.add(&self.rules.root, start, end, &mut builder, &lexicon)?;
-        let (table, ends) = self.deterministic(&builder, start, end)?;
+        let (table, ends) = self.deterministic(&mut builder, start, end)?;
         if ends[0] {
             return Err(Error::line(
                 &self.name,
@@ -118,9 +127,11 @@ impl Grammar {
         builder: &mut Builder,
         lexicon: &Lexicon,
     ) -> Result<()> {
-        if builder.arcs.len() > MAX_STATES {
-            return Err(Error::line(&self.name, 1, "too many phrases"));
+        builder.parts += 1;
+        if builder.arcs.len() > MAX_STATES || builder.parts > MAX_ARCS {
+            return self.too_large();
         }
+        builder.depth += 1;
         match expression {
             Expression::Word(word) => {
                 let line = self.rules.words.get(word).copied().unwrap_or(1);
@@ -153,25 +164,33 @@ impl Grammar {
                 if builder.open.contains(name) {
                     return Err(refuse("leads back to itself"));
                 }
+                if builder.depth > MAX_DEPTH {
+                    return Err(refuse("comes after too many other rules"));
+                }
                 builder.open.push(name.clone());
                 self.add(rule, from, to, builder, lexicon)?;
                 builder.open.pop();
             }
         }
+        builder.depth -= 1;
         Ok(())
+    }
+
+    fn too_large<T>(&self) -> Result<T> {
+        Err(Error::line(&self.name, 1, "too many phrases"))
     }
 
     /// States and whether a phrase may end there; the first is the start.
     #[expect(clippy::type_complexity, reason = "one call site")]
     fn deterministic(
         &self,
-        builder: &Builder,
+        builder: &mut Builder,
         start: usize,
         end: usize,
     ) -> Result<(Vec<BTreeMap<WordId, u32>>, Vec<bool>)> {
         let mut sets = vec![builder.closure(vec![start])];
         let mut numbers: HashMap<Vec<usize>, u32> = HashMap::from([(sets[0].clone(), 0)]);
-        let (mut table, mut ends) = (Vec::new(), Vec::new());
+        let (mut table, mut ends, mut arcs) = (Vec::new(), Vec::new(), 0);
         while let Some(set) = sets.get(table.len()).cloned() {
             let mut targets: BTreeMap<WordId, Vec<usize>> = BTreeMap::new();
             for (word, to) in set.iter().flat_map(|state| &builder.arcs[*state]) {
@@ -187,9 +206,13 @@ impl Grammar {
                     sets.push(closure);
                 }
                 next.insert(word, number);
+                if sets.len() > MAX_STATES || builder.looks > MAX_LOOKS {
+                    return self.too_large();
+                }
             }
-            if sets.len() > MAX_STATES {
-                return Err(Error::line(&self.name, 1, "too many phrases"));
+            arcs += next.len();
+            if arcs > MAX_ARCS {
+                return self.too_large();
             }
             table.push(next);
             ends.push(set.contains(&end));
@@ -205,9 +228,10 @@ impl Builder {
     }
 
     /// All states that are reached without a word, sorted.
-    fn closure(&self, mut open: Vec<usize>) -> Vec<usize> {
+    fn closure(&mut self, mut open: Vec<usize>) -> Vec<usize> {
         let mut seen: HashSet<usize> = open.iter().copied().collect();
         while let Some(state) = open.pop() {
+            self.looks += self.arcs[state].len() + 1;
             for (_, to) in self.arcs[state].iter().filter(|arc| arc.0.is_none()) {
                 if seen.insert(*to) {
                     open.push(*to);

@@ -7,6 +7,9 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::lexicon::spelt;
 
+/// Brackets inside each other; more are no grammar that somebody wrote.
+const MAX_NESTING: usize = 100;
+
 /// What may be said. Words are lower case.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expression {
@@ -63,13 +66,15 @@ struct Parser<'a> {
     name: &'a Path,
     symbols: Peekable<std::vec::IntoIter<(usize, Symbol)>>,
     line: usize,
+    /// Open brackets.
+    depth: usize,
     words: BTreeMap<String, usize>,
 }
 
 impl<'a> Parser<'a> {
     fn new(name: &'a Path, text: &str) -> Result<Self> {
         let symbols = symbols(name, text)?.into_iter().peekable();
-        Ok(Self { name, symbols, line: 1, words: BTreeMap::new() })
+        Ok(Self { name, symbols, line: 1, depth: 0, words: BTreeMap::new() })
     }
 
     fn refuse<T>(&self, reason: impl Into<String>) -> Result<T> {
@@ -154,7 +159,12 @@ impl<'a> Parser<'a> {
                 }
                 Some(Symbol::Name(rule)) => Expression::Rule(rule, self.line),
                 open => {
+                    if self.depth == MAX_NESTING {
+                        return self.refuse("too many brackets inside each other");
+                    }
+                    self.depth += 1;
                     let inner = self.alternatives()?;
+                    self.depth -= 1;
                     let optional = open == Some(Symbol::Mark('['));
                     let close = if optional { ']' } else { ')' };
                     if self.next() != Some(Symbol::Mark(close)) {
@@ -259,10 +269,11 @@ mod tests {
             ("<a> one;", 1, "="),
             ("one <a>;", 1, "a rule is written"),
             ("#JSGF V1.0;\n", 1, "no rules"),
+            (&format!("<a> = {}", "(".repeat(1_000_000)), 1, "too many brackets"),
         ] {
             let message = parse(Path::new("g.txt"), text).unwrap_err().to_string();
-            assert!(message.contains(&format!("g.txt: line {line}")), "{text:?}: {message}");
-            assert!(message.contains(what), "{text:?}: {message}");
+            assert!(message.contains(&format!("g.txt: line {line}")), "{what}: {message}");
+            assert!(message.contains(what), "{what}: {message}");
         }
     }
 }

@@ -130,3 +130,22 @@ fn grammars_that_cannot_be_used_are_refused_with_the_line() {
         assert!(message.contains(what), "{message}");
     }
 }
+
+/// What doubles with every line, refers to a chain of rules, or has ever more readings needs neither time nor memory without bound.
+#[test]
+fn grammars_without_bound_are_refused() {
+    let Constraint::Lexicon(plain) = golden() else { panic!("a lexicon") };
+    let lines = |n: usize, line: &dyn Fn(usize) -> String| (0..n).map(line).collect::<String>();
+    let doubled = lines(60, &|i| format!("<r{i}> = <r{0}> | <r{0}>;\n", i + 1)) + "<r60> = a;";
+    let chain = lines(5000, &|i| format!("<r{i}> = <r{}>;\n", i + 1)) + "<r5000> = a;";
+    let readings = "[a] [b] ".repeat(20_000);
+    for (text, what) in [
+        (doubled, "too many phrases"),
+        (chain, "comes after too many other rules"),
+        (format!("<a> = {readings} a;"), "too many phrases"),
+    ] {
+        let grammar = Grammar::parse("grammar", &text).unwrap();
+        let message = grammar.over(Arc::clone(plain.lexicon())).unwrap_err().to_string();
+        assert!(message.contains(what), "{message}");
+    }
+}
