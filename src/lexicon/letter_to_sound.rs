@@ -91,7 +91,7 @@ impl LetterToSound {
     /// Reads the bytes of a `g2p.bin`.
     ///
     /// # Errors
-    /// [`Error::Model`] if the bytes are no such file or damaged, or `tokens` has no phones.
+    /// [`Error::Model`](crate::Error::Model) if the bytes are no such file or damaged, or `tokens` has no phones.
     pub fn from_bytes(data: impl Into<Cow<'static, [u8]>>, tokens: &TokenTable) -> Result<Self> {
         let data = data.into();
         let mut reader = Reader::new(FILE, &data, MAGIC, VERSION)?;

@@ -62,7 +62,7 @@ impl Punctuator {
     /// Reads the bytes of a `punctuation.bin`.
     ///
     /// # Errors
-    /// [`Error::Model`] if the bytes are no such file or damaged.
+    /// [`Error::Model`](crate::Error::Model) if the bytes are no such file or damaged.
     pub fn from_bytes(data: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let data = data.into();
         let mut reader = Reader::new(FILE, &data, MAGIC, VERSION)?;
