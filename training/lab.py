@@ -39,12 +39,13 @@ KINDS = {
 }
 EXPERIMENTS = {
     "attention": {name: {"attention": kind, **SHIPPED} for name, kind in KINDS.items()},
-    "blocks": {f"W={w}, {name}": {"attention": kind, "block": w, **PAPER} for w in (1, 2, 4, 8, 15, 25)
+    "blocks": {f"W={w}, {name}": {"attention": kind, "block": w, **PAPER} for w in (4, 8, 15, 25)
                for name, kind in {"none": {"mix": "last"}, "dot": {"score": "dot"}, "MLP": {"score": "additive"}, "LSTM": {"mix": "recurrent"}}.items()},
     "carry": {f"W={w}, {'carried on' if carry else 'anew in every block'}": {"transducer": {"carry_state": carry}, "block": w, **PAPER}
               for w in (2, 4, 8) for carry in (True, False)},
     "window": {f"back {back}, ahead {ahead}": {"block": 2, "look_back": back, "look_ahead": ahead}
-               for back, ahead in ((0, 0), (2, 0), (8, 0), (16, 0), (0, 2), (8, 1), (8, 2), (8, 4))},
+               for back, ahead in ((0, 0), (2, 0), (8, 0), (16, 0), (0, 2), (8, 1), (8, 2), (8, 4))}
+    | {"whole utterance, location": {"attention": {"score": "location", "max_positions": 0}, "block": 160, **PAPER}},
     "layers": {f"state {s}, emit {e}": {"transducer": {"state_layers": s, "emit_layers": e}, **SHIPPED} for s in (1, 2) for e in (1, 2)}
     | {"input feeding": {"transducer": {"input_feeding": True}, **SHIPPED}},
 }
@@ -108,7 +109,7 @@ def subset(corpus, hours, seed):
     random.Random(seed).shuffle(rows)
     out, seconds = [], 0.0
     for u in rows:
-        if seconds < hours * 3600 and u["frames"] <= 2000:
+        if seconds < hours * 3600 and u["frames"] <= 1200:
             out.append(u)
             seconds += u["frames"] * 0.01
     return out
@@ -172,7 +173,7 @@ class Lab:
         rest = [p for n, p in named if not inner(n, p)]
         optimizers = [torch.optim.AdamW(rest, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01),
                       Muon(matrices, args.lr, 0.01, dtype=torch.bfloat16 if self.bf16 else torch.float32)]
-        groups = [g for _ in range(args.epochs) for g in buckets(self.rows, self.settings["batch_s"], rng)]
+        groups = [g for _ in range(args.epochs) for g in buckets(self.rows, args.batch_s, rng)]
         for step, rows in enumerate(groups):
             h, lengths = self.frames.batch(rows)
             previous, target, block = step_targets(Targets(self.corpus, rows, lengths), geometry, self.frame_s)
@@ -190,7 +191,7 @@ class Lab:
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 optimizer.step()
-            if step % 50 == 0:
+            if step % 200 == 0:
                 print(f"  step {step} of {len(groups)}, nll {nll:.3f}", flush=True)
         return model.eval(), time.time() - began
 
@@ -269,6 +270,44 @@ def report(path):
     return "\n".join(lines)
 
 
+def plot(path, folder):
+    """One picture an experiment: phone error (mean and each set) of its variants; block sizes as curves."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+    folder.mkdir(parents=True, exist_ok=True)
+    for experiment in dict.fromkeys(r["experiment"] for r in rows):
+        of = [r for r in rows if r["experiment"] == experiment]
+        mean = [sum(r["phone_error"].values()) / len(r["phone_error"]) for r in of]
+        if all(r["variant"].startswith("W=") for r in of):
+            figure, axes = pyplot.subplots(figsize=(7, 4))
+            lines = {}
+            for r, error in zip(of, mean):
+                width, kind = r["variant"][2:].split(", ")
+                lines.setdefault(kind, []).append((int(width), error))
+            for kind, points in lines.items():
+                axes.plot(*zip(*points), "o-", label=kind)
+            axes.set_xlabel("block size W, frames of 80 ms")
+            axes.set_ylabel("phone error rate, %, mean of the dev sets")
+            axes.set_xticks(sorted({w for points in lines.values() for w, _ in points}))
+            axes.legend()
+        else:
+            figure, axes = pyplot.subplots(figsize=(7, 0.3 * len(of) + 1.2))
+            axes.barh(range(len(of)), mean, color="#9db8d2")
+            for name in of[0]["phone_error"]:
+                axes.plot([r["phone_error"][name] for r in of], range(len(of)), "o", markersize=4, label=name)
+            axes.set_yticks(range(len(of)), [r["variant"] for r in of])
+            axes.invert_yaxis()
+            axes.set_xlabel("phone error rate, %; bars: mean of the dev sets")
+            axes.legend(fontsize=7)
+        figure.tight_layout()
+        figure.savefig(folder / f"lab-{experiment}.svg", metadata={"Date": None})
+        pyplot.close(figure)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiment", choices=EXPERIMENTS, action="append", default=[])
@@ -279,7 +318,8 @@ def main():
     parser.add_argument("--targets", help="token times from realign (default: those of the cache)")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--hours", type=float, default=5.0)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch-s", type=float, default=80, help="seconds of speech a step: small, since a variant sees little")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, default=60, help="dev utterances a set")
@@ -288,6 +328,7 @@ def main():
     parser.add_argument("--speech", help="folder of the speech shards")
     parser.add_argument("--words-of", help="model folder whose lexicon and language model to use")
     parser.add_argument("--report", action="store_true", help="print the tables of RUN/results.jsonl")
+    parser.add_argument("--plot", type=Path, help="folder for a picture of each experiment")
     args = parser.parse_args()
     results = args.run / "results.jsonl"
     if args.experiment:
@@ -304,6 +345,8 @@ def main():
                     f.write(json.dumps(result) + "\n")
     if args.report:
         print(report(results))
+    if args.plot:
+        plot(results, args.plot)
 
 
 if __name__ == "__main__":

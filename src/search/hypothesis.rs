@@ -212,7 +212,7 @@ impl History {
 
     /// Whether enough entries have gathered since the last sweep to be worth another.
     pub fn wants_sweep(&self) -> bool {
-        self.entries.len() > 2 * self.live + 256
+        self.entries.len() > 2 * self.live + 96
     }
 
     /// Keeps the unconfirmed words up to `end` over the coming [`History::sweep`].

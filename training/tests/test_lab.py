@@ -10,7 +10,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from golden import TOKENS, tiny_config
-from lab import EXPERIMENTS, products_a_block, report, variant_config
+from lab import EXPERIMENTS, plot, products_a_block, report, variant_config
 from model import Geometry, NeuralTransducer, alignment
 
 VARIANTS = [(experiment, name) for experiment, variants in EXPERIMENTS.items() for name in variants]
@@ -52,3 +52,13 @@ def test_the_report_is_a_table_for_each_experiment(tmp_path):
     assert text.count("###") == 2
     assert "| x | 10.0 | 20.0 | - | - | 100 / 200 | 1,234 | 5,678 |" in text
     assert "| y | 10.0 | 20.0 | 3.2 | - | 100 / 200 | 1,234 | 5,678 |" in text
+
+
+def test_pictures_show_every_variant(tmp_path):
+    rows = [{"experiment": e, "variant": v, "phone_error": {"a": 10.0, "b": 20.0}}
+            for e, v in (("window", "back 2, ahead 1"), ("blocks", "W=4, none"), ("blocks", "W=8, none"), ("blocks", "W=4, MLP"))]
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    plot(path, tmp_path)
+    assert "back 2, ahead 1" in (tmp_path / "lab-window.svg").read_text()
+    assert "MLP" in (tmp_path / "lab-blocks.svg").read_text()
