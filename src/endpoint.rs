@@ -11,9 +11,9 @@ const OUTVOTE_S: f32 = 1.0;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AfterEndpoint {
     /// It is cleared, so that every segment is heard like a stream of its own.
-    #[default]
     Reset,
-    /// It is kept.
+    /// It is kept: voice, room and loudness are known when the next segment begins.
+    #[default]
     Keep,
 }
 
@@ -42,7 +42,7 @@ impl Default for EndpointOptions {
             silence_s: 2.4,
             after_speech_s: 1.2,
             utterance_s: 20.0,
-            after: AfterEndpoint::Reset,
+            after: AfterEndpoint::Keep,
             sleep: true,
             pre_roll_s: 0.5,
             voice_threshold: 0.5,

@@ -88,9 +88,9 @@ pub struct EndpointArguments {
     /// One segment until the end
     #[arg(long)]
     pub no_endpoints: bool,
-    /// Keep the encoder's memory over endpoints
+    /// Forget at an endpoint what the encoder has heard
     #[arg(long)]
-    pub keep_encoder: bool,
+    pub reset_encoder: bool,
     /// Compute in silence too
     #[arg(long)]
     pub no_sleep: bool,

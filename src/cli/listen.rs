@@ -29,7 +29,7 @@ impl EndpointArguments {
             silence_s: length(self.endpoint_silence),
             after_speech_s: length(self.endpoint_after_speech),
             utterance_s: length(self.endpoint_utterance),
-            after: if self.keep_encoder { AfterEndpoint::Keep } else { AfterEndpoint::Reset },
+            after: if self.reset_encoder { AfterEndpoint::Reset } else { AfterEndpoint::Keep },
             sleep: !self.no_sleep,
             voice_threshold: self.voice_threshold,
             ..EndpointOptions::default()

@@ -105,7 +105,9 @@ impl Screen {
         let columns = width() - 1;
         let confirmed = truncate_str(self.confirmed(), columns, "…");
         let room = columns.saturating_sub(measure_text_width(&confirmed) + 1);
-        let tentative = truncate_str(&self.line.tentative, room, "…");
+        // In no room at all not even the dots fit.
+        let tentative = if room == 0 { "" } else { &*self.line.tentative };
+        let tentative = truncate_str(tentative, room, "…");
         let gap = if confirmed.is_empty() || tentative.is_empty() { "" } else { " " };
         let mut out = std::io::stdout().lock();
         write!(out, "{CLEAR}{confirmed}{gap}")?;
