@@ -88,9 +88,22 @@ pub struct EncoderConfig {
     pub dim: usize,
     /// Recurrent layers.
     pub num_layers: usize,
+    /// Recurrent layers before the frames are joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fine_layers: Option<FineLayersConfig>,
     /// Layers of self-attention after them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_attention: Option<SelfAttentionConfig>,
+}
+
+/// Recurrent layers at the rate of the convolutions, whose output is added to the input of the first layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FineLayersConfig {
+    /// Width of every layer.
+    pub dim: usize,
+    /// Layers.
+    pub num_layers: usize,
 }
 
 /// Layers in which every encoder frame looks at itself and those before it.

@@ -1,6 +1,7 @@
 """Stage `calibrate`: when words are spoken and how sure they are, on the dev sets with the Rust program; both go to config.json.
 
-Times: constant offsets from the blocks of a word's first and last token, as medians against forced alignment. Confidence: logistic
+Times: a word's first and last token are found between the middle of their block and where the heads of attention look, in shares fitted by
+least squares on forced alignment; then constant offsets, as medians. Confidence: logistic
 regression from the evidence for a word to whether it is right (McCullagh and Nelder 1989, section 4.4, Newton's method). Figures are of the
 utterances with an odd place in the list, fitted on the others; what is written is fitted on all.
 """
@@ -18,6 +19,7 @@ from lexicon import read_ctm
 
 BINS = 10
 RIDGE = 1.0
+FAR_S = 0.3  # words farther from their reference have no say in the shares
 NUM_EVIDENCE = 7
 
 
@@ -55,17 +57,40 @@ def spread(errors):
 
 
 def times(utterances, spoken):
-    """[(set, start error, end error)] in seconds of right words, found less spoken."""
-    errors = []
+    """{(utterance, place in the reference): (set, found start, end, spoken start, end)} in seconds of right words."""
+    out = {}
     for u in utterances:
-        reference = spoken.get(f"{u['set']}/{u['id']}")
-        if reference is None:
-            continue
-        for word in u["words"]:
+        key = f"{u['set']}/{u['id']}"
+        reference = spoken.get(key)
+        for word in u["words"] if reference else []:
             at = word["reference"]
             if at is not None and at < len(reference) and reference[at][2] == word["word"]:
-                errors.append((u["set"], word["start"] - reference[at][0], word["end"] - reference[at][1]))
-    return errors
+                out[key, at] = (u["set"], word["start"], word["end"], reference[at][0], reference[at][1])
+    return out
+
+
+def shares(places, spoken):
+    """Shares of the heads: places [words, 1 + heads], of which the first is the middle of the block; spoken [words]."""
+    moved, wanted = places[:, 1:] - places[:, :1], spoken - places[:, 0]
+    near = np.abs(wanted - np.median(wanted)) < FAR_S
+    a = np.c_[moved, np.ones(len(moved))][near]
+    return np.linalg.lstsq(a, wanted[near], rcond=None)[0][:-1]
+
+
+def found(places, heads):
+    """Where tokens are found with these shares of the heads: [words]."""
+    return places[:, 0] + (places[:, 1:] - places[:, :1]) @ heads
+
+
+class Border:
+    """Starts or ends of words: shares and offset fitted on words [words], and errors in seconds of others."""
+
+    def __init__(self, places, spoken, use_heads=True):
+        self.heads = shares(places, spoken) if use_heads else np.zeros(places.shape[1] - 1)
+        self.offset = float(np.median(spoken - found(places, self.heads)))
+
+    def errors(self, places, spoken):
+        return found(places, self.heads) + self.offset - spoken
 
 
 def run(args, model):
@@ -113,22 +138,30 @@ def main():
     args = parser.parse_args()
     args.speech = args.data / "speech"
     spoken = dict(read_ctm(args.data / "align" / "words.ctm.xz"))
-    with tempfile.TemporaryDirectory() as folder:
-        zero = {"start_offset_ms": 0.0, "end_offset_ms": 0.0}
-        utterances = run(args, with_settings(args.model, Path(folder), word_times=zero))
+    num_heads = json.loads((args.model / "config.json").read_text(encoding="utf-8"))["attention"]["num_heads"]
+    by_head = []  # where words are found by the middle of the block alone, then by each head alone
+    for head in range(-1, num_heads):
+        only = [float(h == head) for h in range(num_heads)] if head >= 0 else []
+        settings = {"start_offset_ms": 0.0, "end_offset_ms": 0.0, "start_heads": only, "end_heads": only}
+        with tempfile.TemporaryDirectory() as folder:
+            utterances = run(args, with_settings(args.model, Path(folder), word_times=settings))
+        by_head.append(times(utterances, spoken))
     halves = utterances[::2], utterances[1::2]
-
-    def offsets(errors):
-        return tuple(-float(np.median([e[i] for e in errors])) for i in (1, 2))
-
-    fitted, measured = times(halves[0], spoken), times(halves[1], spoken)
-    start, end = offsets(fitted)
-    by_set = defaultdict(list)
-    for name, s, e in measured:
-        by_set[name].append((s + start, e + end))
-        by_set["all"].append((s + start, e + end))
-    report = {"times": {name: {"words": len(rows), "start": spread(np.array(rows)[:, 0]), "end": spread(np.array(rows)[:, 1])}
-                        for name, rows in sorted(by_set.items())}}
+    words = sorted(by_head[0])
+    sets = np.array([by_head[0][word][0] for word in words])
+    fitting = np.isin([key for key, _ in words], [f"{u['set']}/{u['id']}" for u in halves[0]])
+    report, settings = {"times": {}}, {"word_times": {}}
+    for border, at in (("start", 1), ("end", 2)):
+        places = np.array([[found_by[word][at] for found_by in by_head] for word in words])
+        truth = np.array([by_head[0][word][at + 2] for word in words])
+        for label, use_heads in (("block", False), ("block_and_attention", True)):
+            fitted = Border(places[fitting], truth[fitting], use_heads)
+            for name in [*sorted(set(sets)), "all"]:
+                these = ~fitting & ((sets == name) | (name == "all"))
+                row = report["times"].setdefault(name, {"words": int(these.sum())}).setdefault(border, {})
+                row[label] = spread(fitted.errors(places[these], truth[these]))
+        final = Border(places, truth)
+        settings["word_times"] |= {f"{border}_offset_ms": round(1000 * final.offset, 1), f"{border}_heads": [round(float(h), 4) for h in final.heads]}
     (x, y), (x_measured, y_measured) = evidence_of(halves[0]), evidence_of(halves[1])
     intercept, weights = fit(x, y)
     p = 1 / (1 + np.exp(-intercept - x_measured @ weights))
@@ -136,10 +169,8 @@ def main():
                             "roc_area": round(roc_area(p, y_measured), 4), "calibration_error": round(calibration_error(p, y_measured), 4),
                             "roc_area_of_each": [round(roc_area(x_measured[:, i], y_measured), 3) for i in range(x.shape[1])]}
     print(json.dumps(report, indent=1))
-    start, end = offsets(times(utterances, spoken))
     intercept, weights = fit(*evidence_of(utterances))
-    settings = {"confidence": {"intercept": round(intercept, 5), "weights": [round(float(w), 5) for w in weights]},
-                "word_times": {"start_offset_ms": round(1000 * start, 1), "end_offset_ms": round(1000 * end, 1)}}
+    settings["confidence"] = {"intercept": round(intercept, 5), "weights": [round(float(w), 5) for w in weights]}
     print(json.dumps(settings))
     if not args.dry_run:
         path = args.model / "config.json"

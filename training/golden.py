@@ -63,6 +63,7 @@ SMALL = {"encoder": {"frontend": {"type": "linear", "input_dim": 16}, "dim": 16,
 CASES |= {f"attention-{kind}": (20 + i, tiny_config(**SMALL, attention=changes)) for i, (kind, changes) in enumerate(KINDS.items())}
 CASES["no-carry"] = (50, tiny_config(**{**SMALL, "transducer": {**SMALL["transducer"], "carry_state": False}}))
 CASES["self-attention"] = (51, tiny_config(encoder={"self_attention": {"num_layers": 2, "num_heads": 2, "left_frames": 5}}))
+CASES["fine-layers"] = (52, tiny_config(encoder={"fine_layers": {"dim": 16, "num_layers": 2}}))
 TOKENS = ["<e>"] + [("▁" if i % 3 == 0 else "") + chr(ord("a") + i) for i in range(11)]
 
 

@@ -89,6 +89,13 @@ def start_workers():
     return int(os.environ.get("RANK", "0")), world
 
 
+def end_workers():
+    """Waits for the other processes and leaves their group; a process that just ends may abort while its connections still listen."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 class Loop:
     def __init__(self, args, stage):
         self.args = args
@@ -259,6 +266,7 @@ class Loop:
                 if done:
                     break
         self.save()
+        end_workers()
 
     def greedy_error(self, model, geometry, limit=64, bias=0.0):
         """Greedy token error rate in per cent of each dev set (first `limit` utterances by id)."""

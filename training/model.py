@@ -43,8 +43,10 @@ class ConvFrontend(nn.Module):
 
     def forward(self, x):  # [B, T, mel]
         """Output t of each convolution sees the inputs 2t - 1 to 2t + 1; the one past the end that padding adds to an odd length is cut."""
-        x = F.relu(self.conv1(x.unsqueeze(1))[:, :, : x.shape[1] // 2])  # [B, C1, T/2, mel/2]
-        x = F.relu(self.conv2(x)[:, :, : x.shape[2] // 2])  # [B, C2, T/4, mel/4]
+        x = x[:, : x.shape[1] // 4 * 4] if x.shape[1] % 4 else x
+        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # three times as fast on CPUs
+        x = F.relu(self.conv1(x))  # [B, C1, T/2, mel/2]
+        x = F.relu(self.conv2(x))  # [B, C2, T/4, mel/4]
         x = x.transpose(1, 2).flatten(2)  # [B, T/4, C2*mel/4]
         n = x.shape[1] // self.stack
         return x[:, : n * self.stack].reshape(x.shape[0], n, -1)  # [B, U, stack*C2*mel/4]
@@ -111,17 +113,35 @@ class Encoder(nn.Module):
             self.frontend = LinearFrontend()
             width = front["input_dim"]
         self.input = nn.Linear(width, config["dim"])
+        fine = config.get("fine_layers")
+        if fine:  # at the rate of the front end, before its frames are joined
+            assert front["type"] == "conv", "fine layers stand between a convolution and the joining of its frames"
+            self.fine_input = nn.Linear(width // front["stack"], fine["dim"])
+            self.fine_layers = nn.ModuleList(EncoderLayer(fine["dim"]) for _ in range(fine["num_layers"]))
+            self.fine_norm = nn.LayerNorm(fine["dim"])
+            self.fine_output = nn.Linear(fine["dim"] * front["stack"], config["dim"], bias=False)
         self.layers = nn.ModuleList(EncoderLayer(config["dim"]) for _ in range(config["num_layers"]))
         attention = config.get("self_attention", {"num_layers": 0})
         self.self_attention = nn.ModuleList(SelfAttention(config["dim"], attention) for _ in range(attention["num_layers"]))
         self.norm = nn.LayerNorm(config["dim"])
         self.dropout = SharedDropout(dropout, 0)
 
-    def forward(self, x):  # [B, T, mel] normalised
-        x = self.input(self.frontend(x)).transpose(0, 1).contiguous()  # [U, B, D]
-        for layer in self.layers:
+    def recur(self, layers, x):  # [U, B, D]
+        for layer in layers:
             y, _ = layer.lstm(self.dropout(layer.norm(x)))
             x = x + self.dropout(y)
+        return x
+
+    def forward(self, x):  # [B, T, mel] normalised
+        joined = self.frontend(x)  # [B, U, W]
+        x = self.input(joined).transpose(0, 1).contiguous()  # [U, B, D]
+        if hasattr(self, "fine_layers"):
+            stack = self.frontend.stack
+            z = self.fine_input(joined.view(joined.shape[0], joined.shape[1] * stack, -1)).transpose(0, 1).contiguous()  # [U * stack, B, F]
+            z = self.fine_norm(self.recur(self.fine_layers, z))
+            z = z.view(-1, stack, *z.shape[1:]).transpose(1, 2).flatten(2)  # [U, B, stack * F]
+            x = x + self.fine_output(z)
+        x = self.recur(self.layers, x)
         for layer in self.self_attention:
             x = x + self.dropout(layer(x))
         return self.norm(x).transpose(0, 1)  # [B, U, D]
@@ -220,6 +240,8 @@ class NeuralTransducer(nn.Module):
                     nn.init.zeros_(p)
                     if "bias_ih" in name:
                         p.data[p.shape[0] // 4 : p.shape[0] // 2] = 1.0  # forget gate open at the start
+            elif name == "encoder.fine_output.weight":
+                nn.init.zeros_(p)  # they can be added to a trained encoder
 
     @property
     def subsampling(self):

@@ -21,7 +21,7 @@ import torch
 from torch import distributed
 
 from data import Corpus, buckets, make_batch
-from loop import choose_precision, start_workers
+from loop import choose_precision, end_workers, start_workers
 from model import END_OF_BLOCK, Geometry, NeuralTransducer, alignment
 from progress import progress
 
@@ -253,6 +253,7 @@ def main():
     if world > 1:
         shares = [None] * world
         distributed.all_gather_object(shares, (changed, counts, shift, after, audio))
+        end_workers()
         if rank:
             return
         changed = [c for share in shares for c in share[0]]

@@ -28,6 +28,17 @@ impl Sight<'_> {
     fn offset(&self, frame: usize) -> isize {
         self.window.offset(self.block, self.first + frame)
     }
+
+    /// Centre of mass of weights of the frames in sight, or of those from `first` on, in frames from the block's nominal end.
+    fn centre(&self, first: usize, weights: impl Iterator<Item = f32>) -> f32 {
+        let middle = self.offset(first) as f32 + 0.5;
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (frame, weight) in weights.enumerate() {
+            sum += weight * (middle + frame as f32);
+            total += weight;
+        }
+        sum / total.max(f32::MIN_POSITIVE)
+    }
 }
 
 impl Attention {
@@ -49,6 +60,8 @@ impl Attention {
             let end = (sight.block + 1) * sight.window.block_frames;
             let last = end.min(sight.first + sight.count) - 1 - sight.first;
             context.copy_from_slice(&sight.values[last * self.dim()..][..self.dim()]);
+            let centre = sight.centre(last, std::iter::once(1.0));
+            scratch.centres.extend(std::iter::repeat_n(centre, self.num_heads));
             if let Some(watched) = &mut scratch.watched {
                 let heads = (0..self.num_heads).flat_map(|_| 0..sight.count);
                 watched.weights.extend(heads.map(|frame| f32::from(frame == last)));
@@ -89,6 +102,7 @@ impl Attention {
             if let Some(watched) = &mut scratch.watched {
                 watched.weights.extend_from_slice(&scratch.energies);
             }
+            scratch.centres.push(sight.centre(0, scratch.energies.iter().copied()));
             mix::soft(&scratch.energies, values, context);
         }
     }
@@ -212,7 +226,7 @@ impl Attention {
         scratch: &mut AttentionScratch,
         context: &mut [f32],
     ) {
-        let AttentionScratch { energies, key, hidden, watched, .. } = scratch;
+        let AttentionScratch { energies, key, hidden, centres, watched, .. } = scratch;
         let query = self.part(head, row.query);
         let key_dim = sight.keys.len() / sight.count;
         let runs = |width: usize| sight.count.saturating_sub(width - 1);
@@ -232,10 +246,12 @@ impl Attention {
         kernels().softmax(energies);
         context.fill(0.0);
         let mut by_frame = vec![0.0; if watched.is_some() { sight.count } else { 0 }];
+        let mut centre = 0.0;
         let mut weights = energies.iter();
         for width in 1..=areas.max_area {
             let share = if areas.sum { 1.0 } else { 1.0 / width as f32 };
             for (first, weight) in (0..runs(width)).zip(weights.by_ref()) {
+                centre += weight * sight.centre(first, std::iter::repeat_n(1.0, width));
                 for seen in by_frame.iter_mut().skip(first).take(width) {
                     *seen += weight / width as f32;
                 }
@@ -244,6 +260,7 @@ impl Attention {
                 }
             }
         }
+        centres.push(centre);
         if let Some(watched) = watched {
             watched.weights.extend_from_slice(&by_frame);
         }

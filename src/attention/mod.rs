@@ -78,6 +78,8 @@ pub struct AttentionScratch {
     by_place: Vec<f32>,
     key: Vec<f32>,
     hidden: Vec<f32>,
+    /// `[rows, heads]`, see [`AttentionScratch::centres`].
+    centres: Vec<f32>,
     watched: Option<Watched>,
 }
 
@@ -94,6 +96,11 @@ impl AttentionScratch {
     /// Keeps the weights of every look from now on.
     pub fn watch(&mut self) {
         self.watched.get_or_insert_default();
+    }
+
+    /// Centres of mass of the latest looks, `[rows, heads]`, in frames from the nominal end of the row's block.
+    pub fn centres(&self) -> &[f32] {
+        &self.centres
     }
 
     /// The weights of the latest look, if it was watched.
@@ -273,6 +280,7 @@ impl Attention {
             p.place.forward_rows_into(batch, s, &mut places);
         }
         let state_size = self.state_size();
+        scratch.centres.clear();
         let mut i = 0;
         for BlockView { rows, memory, window, block } in views {
             let visible = window.visible(block, memory.num_frames());

@@ -35,6 +35,14 @@ impl ModelConfig {
                 return Err(Error::config("encoder.self_attention.num_heads", reason));
             }
         }
+        if let Some(fine) = &self.encoder.fine_layers {
+            within("encoder.fine_layers.dim", fine.dim, 1, 4096)?;
+            within("encoder.fine_layers.num_layers", fine.num_layers, 1, 32)?;
+            if matches!(self.encoder.frontend, FrontendConfig::Linear { .. }) {
+                let reason = "they stand between a convolution and the joining of its frames";
+                return Err(Error::config("encoder.fine_layers", reason));
+            }
+        }
         match &self.encoder.frontend {
             FrontendConfig::Conv { channels, stack } => {
                 within("encoder.frontend.channels", channels[0], 1, 512)?;
@@ -67,7 +75,11 @@ impl ModelConfig {
         finite("search.prior_weight", s.prior_weight, 0.0, 10.0)?;
         finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
         finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)?;
-        super::words::validate(self.confidence.as_ref(), self.word_times)
+        super::words::validate(
+            self.confidence.as_ref(),
+            self.word_times.as_ref(),
+            self.attention.num_heads,
+        )
     }
 
     fn validate_transducer(&self) -> Result<()> {

@@ -17,20 +17,28 @@ pub struct ConfidenceConfig {
     pub weights: [f32; NUM_EVIDENCE],
 }
 
-/// What lies between the middle of the block in which a token is emitted and the time it was spoken at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+/// What lies between where a token is found and the time it was spoken at. It is found between the middle of the block that emits it
+/// and the places where the heads of attention look: `middle + sum(share * (centre of mass - middle))`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WordTimesConfig {
-    /// From the block of a word's first token to the word's start; below 0 if that is earlier.
+    /// From where a word's first token is found to the word's start; below 0 if that is earlier.
     pub start_offset_ms: f32,
-    /// From the block of a word's last token to the word's end.
+    /// From where a word's last token is found to the word's end.
     pub end_offset_ms: f32,
+    /// Shares of the heads in where a word's first token is found; none: the middle of the block.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start_heads: Vec<f32>,
+    /// Shares of the heads in where a word's last token is found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub end_heads: Vec<f32>,
 }
 
 /// Refuses numbers out of range.
 pub(super) fn validate(
     confidence: Option<&ConfidenceConfig>,
-    times: Option<WordTimesConfig>,
+    times: Option<&WordTimesConfig>,
+    num_heads: usize,
 ) -> Result<()> {
     let within = |field: &str, value: f32, limit: f32| {
         if value.is_finite() && value.abs() <= limit {
@@ -45,6 +53,15 @@ pub(super) fn validate(
     if let Some(t) = times {
         within("word_times.start_offset_ms", t.start_offset_ms, 2000.0)?;
         within("word_times.end_offset_ms", t.end_offset_ms, 2000.0)?;
+        for (field, heads) in
+            [("word_times.start_heads", &t.start_heads), ("word_times.end_heads", &t.end_heads)]
+        {
+            if !heads.is_empty() && heads.len() != num_heads {
+                let reason = format!("{} shares for {num_heads} heads", heads.len());
+                return Err(Error::config(field, reason));
+            }
+            heads.iter().try_for_each(|share| within(field, *share, 100.0))?;
+        }
     }
     Ok(())
 }

@@ -1,25 +1,23 @@
-//! The encoder: subsampling front end and unidirectional residual LSTM layers.
+//! The encoder: subsampling front end and unidirectional residual LSTM layers, some of which may stand before the last subsampling.
+
+mod recurrence;
 
 use super::self_attention::{SelfAttention, SelfAttentionScratch};
 use super::weights::Weights;
 use crate::config::{FrontendConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::{Conv2d, ConvScratch, ConvState, LayerNorm, Linear, Lstm, Rows};
+use crate::nn::{Conv2d, ConvScratch, ConvState, LayerNorm, Linear};
+use recurrence::{Fine, Layer, Places, Recurrence, by_step, channels_last, load_layers};
 
 /// Feature frames that pass the front end at once; bounds what it keeps.
 const FEED_FRAMES: usize = 8;
-
-#[derive(Debug)]
-struct Layer {
-    norm: LayerNorm,
-    lstm: Lstm,
-}
 
 /// Encoder weights.
 #[derive(Debug)]
 pub(super) struct Encoder {
     convs: Option<[Conv2d; 2]>,
     input: Linear,
+    fine: Option<Fine>,
     layers: Vec<Layer>,
     self_attention: Vec<SelfAttention>,
     norm: LayerNorm,
@@ -33,7 +31,7 @@ pub struct EncoderState {
     convs: Option<[ConvState; 2]>,
     /// Front-end frames not yet joined into an encoder frame.
     stack: Vec<f32>,
-    /// `[layers, 2, dim]`: `h` and `c` of every layer.
+    /// `[layers, 2, dim]`: `h` and `c` of every layer, then those of the fine layers.
     recurrent: Vec<f32>,
     /// Keys and values of earlier frames, by layer of self-attention.
     histories: Vec<Vec<f32>>,
@@ -63,15 +61,9 @@ pub struct EncoderBatch {
     order: Vec<usize>,
     /// Results `[rows, dim]`, stream by stream.
     rows: Vec<f32>,
-    /// As `rows`, step by step in the order of `order`.
-    x: Vec<f32>,
-    normed: Vec<f32>,
-    gates: Vec<f32>,
-    /// `[streams, layers, 2, dim]`.
+    recurrence: Recurrence,
+    /// As [`EncoderState::recurrent`], by stream.
     recurrent: Vec<f32>,
-    /// `[streams, dim]` each, in the order of `order`.
-    h: Vec<f32>,
-    c: Vec<f32>,
     /// By stream: its histories, while its frames are here.
     histories: Vec<Vec<Vec<f32>>>,
     self_attention: SelfAttentionScratch,
@@ -109,7 +101,7 @@ impl Encoder {
     /// [`Error::Model`](crate::Error::Model) naming the first tensor that does not fit.
     pub fn load(config: &ModelConfig, weights: &Weights<'_>) -> Result<Self> {
         let dim = config.encoder.dim;
-        let (convs, inputs, input) = match config.encoder.frontend {
+        let (convs, inputs, input, fine) = match config.encoder.frontend {
             FrontendConfig::Conv { channels: [c1, c2], stack } => {
                 let bins = config.features.num_mel_bins;
                 let conv = |name: &str, out: usize, channels: usize, bins: usize| -> Result<_> {
@@ -124,23 +116,17 @@ impl Encoder {
                 let weight = weights.matrix("encoder.input.weight", dim, joined)?;
                 let bias = weights.tensor("encoder.input.bias", &[dim])?;
                 let weight = weight.columns(joined, &channels_last(stack, c2, bins / 4));
-                (Some(convs), bins, Linear::from_packed(weight.pack(joined), bias))
+                let fine = Fine::load(config, weights, c2, stack)?;
+                (Some(convs), bins, Linear::from_packed(weight.pack(joined), bias), fine)
             }
             FrontendConfig::Linear { input_dim } => {
-                (None, input_dim, weights.linear("encoder.input", dim, input_dim)?)
+                (None, input_dim, weights.linear("encoder.input", dim, input_dim)?, None)
             }
         };
-        let layers = (0..config.encoder.num_layers).map(|l| {
-            let name = format!("encoder.layers.{l}");
-            Ok(Layer {
-                norm: weights.layer_norm(&format!("{name}.norm"), dim)?,
-                lstm: weights.lstm(&format!("{name}.lstm"), dim, dim)?,
-            })
-        });
-        let layers = layers.collect::<Result<_>>()?;
+        let layers = load_layers(weights, "encoder.layers", config.encoder.num_layers, dim)?;
         let norm = weights.layer_norm("encoder.norm", dim)?;
         let self_attention = SelfAttention::load(&config.encoder, weights)?;
-        Ok(Self { convs, input, layers, self_attention, norm, inputs, dim })
+        Ok(Self { convs, input, fine, layers, self_attention, norm, inputs, dim })
     }
 
     /// Values of a feature frame.
@@ -149,24 +135,29 @@ impl Encoder {
     }
 
     pub fn num_parameters(&self) -> usize {
-        let layers = self.layers.iter().map(|l| l.norm.num_parameters() + l.lstm.num_parameters());
         self.convs.iter().flatten().map(Conv2d::num_parameters).sum::<usize>()
             + self.input.num_parameters()
-            + layers.sum::<usize>()
+            + self.fine.as_ref().map_or(0, Fine::num_parameters)
+            + self.layers.iter().map(Layer::num_parameters).sum::<usize>()
             + self.self_attention.iter().map(SelfAttention::num_parameters).sum::<usize>()
             + self.norm.num_parameters()
     }
 
     /// Bytes of recurrent state, buffers not counted.
     pub fn state_bytes(&self) -> usize {
-        self.layers.len() * 2 * self.dim * size_of::<f32>()
+        self.recurrent_size() * size_of::<f32>()
+    }
+
+    /// Values of [`EncoderState::recurrent`].
+    fn recurrent_size(&self) -> usize {
+        self.layers.len() * 2 * self.dim + self.fine.as_ref().map_or(0, Fine::state_size)
     }
 
     pub fn initial_state(&self) -> EncoderState {
         EncoderState {
             convs: self.convs.as_ref().map(|c| [c[0].initial_state(), c[1].initial_state()]),
             stack: Vec::new(),
-            recurrent: vec![0.0; self.layers.len() * 2 * self.dim],
+            recurrent: vec![0.0; self.recurrent_size()],
             histories: vec![Vec::new(); self.self_attention.len()],
         }
     }
@@ -183,7 +174,7 @@ impl Encoder {
     /// Adds a stream with its next feature frames.
     pub fn push(&self, batch: &mut EncoderBatch, state: &mut EncoderState, frames: &[f32]) {
         assert!(frames.len().is_multiple_of(self.inputs), "frames of {} values", self.inputs);
-        assert_eq!(state.recurrent.len(), self.layers.len() * 2 * self.dim, "foreign state");
+        assert_eq!(state.recurrent.len(), self.recurrent_size(), "foreign state");
         let width = self.input.inputs();
         let first = batch.joined.len() / width;
         batch.stack.clear();
@@ -209,42 +200,22 @@ impl Encoder {
     /// Runs the layers over all streams that were added. A stream's results do not depend on the others.
     pub fn run(&self, batch: &mut EncoderBatch) {
         let (dim, rows) = (self.dim, batch.joined.len() / self.input.inputs());
-        let EncoderBatch { spans, order, joined, x, normed, gates, h, c, .. } = batch;
+        let EncoderBatch { spans, order, joined, rows: out, recurrence, recurrent, .. } = batch;
         order.clear();
         order.extend(0..spans.len());
         order.sort_unstable_by_key(|i| (usize::MAX - spans[*i].0, *i));
-        batch.rows.resize(rows * dim, 0.0);
-        x.resize(rows * dim, 0.0);
-        normed.resize(rows * dim, 0.0);
-        gates.resize(rows * 4 * dim, 0.0);
-        self.input.forward_into(rows, joined, &mut batch.rows);
-        for (row, from) in by_step(spans, order).enumerate() {
-            x[row * dim..][..dim].copy_from_slice(&batch.rows[from * dim..][..dim]);
+        out.resize(rows * dim, 0.0);
+        self.input.forward_into(rows, joined, out);
+        let size = self.recurrent_size();
+        if let Some(fine) = &self.fine {
+            let states = Places { data: recurrent, size, first: self.layers.len() * 2 * dim };
+            fine.add_into(spans, order, joined, states, recurrence, out);
         }
-        let layers = self.layers.len();
-        h.resize(spans.len() * dim, 0.0);
-        c.resize(spans.len() * dim, 0.0);
-        for (l, layer) in self.layers.iter().enumerate() {
-            let place = |i: usize| (i * layers + l) * 2 * dim;
-            for ((i, h), c) in
-                order.iter().zip(h.chunks_exact_mut(dim)).zip(c.chunks_exact_mut(dim))
-            {
-                h.copy_from_slice(&batch.recurrent[place(*i)..][..dim]);
-                c.copy_from_slice(&batch.recurrent[place(*i) + dim..][..dim]);
-            }
-            layer.norm.forward_into(x, normed);
-            layer.lstm.project_into(rows, Rows { data: normed, stride: dim }, gates);
-            let mut row = 0;
-            for n in (0..).map(|step| active(spans, order, step)).take_while(|n| *n > 0) {
-                let (gates, x) = (&mut gates[row * 4 * dim..], &mut x[row * dim..]);
-                layer.lstm.step_residual(n, gates, h, c, x);
-                row += n;
-            }
-            for ((i, h), c) in order.iter().zip(h.chunks_exact(dim)).zip(c.chunks_exact(dim)) {
-                batch.recurrent[place(*i)..][..dim].copy_from_slice(h);
-                batch.recurrent[place(*i) + dim..][..dim].copy_from_slice(c);
-            }
-        }
+        recurrence.spans.clear();
+        recurrence.spans.extend_from_slice(spans);
+        let states = Places { data: recurrent, size, first: 0 };
+        recurrence.run(&self.layers, dim, order, out, states);
+        let Recurrence { x, normed, .. } = recurrence;
         if self.self_attention.is_empty() {
             self.norm.forward_into(x, normed);
             for (row, to) in by_step(spans, order).enumerate() {
@@ -256,12 +227,12 @@ impl Encoder {
             normed[to * dim..][..dim].copy_from_slice(&x[row * dim..][..dim]);
         }
         for ((steps, first), histories) in batch.spans.iter().zip(&mut batch.histories) {
-            let rows = &mut normed[first * dim..(first + steps) * dim];
+            let rows = &mut batch.recurrence.normed[first * dim..(first + steps) * dim];
             for (layer, history) in self.self_attention.iter().zip(histories) {
                 layer.forward(rows, history, &mut batch.self_attention);
             }
         }
-        self.norm.forward_into(normed, &mut batch.rows);
+        self.norm.forward_into(&batch.recurrence.normed, &mut batch.rows);
     }
 }
 
@@ -285,27 +256,4 @@ impl EncoderBatch {
         self.rows.clear();
         self.histories.clear();
     }
-}
-
-/// Streams that have a frame at `step`.
-fn active(spans: &[(usize, usize)], order: &[usize], step: usize) -> usize {
-    order.partition_point(|i| spans[*i].0 > step)
-}
-
-/// Rows stream by stream, in the order step by step.
-fn by_step(spans: &[(usize, usize)], order: &[usize]) -> impl Iterator<Item = usize> {
-    let steps = order.first().map_or(0, |i| spans[*i].0);
-    (0..steps).flat_map(move |step| {
-        order[..active(spans, order, step)].iter().map(move |i| spans[*i].1 + step)
-    })
-}
-
-/// Where the columns of the input projection, which the weights store as `[stack, channels, bins]`, stand in the order
-/// `[stack, bins, channels]`, which the convolution here puts out.
-fn channels_last(stack: usize, channels: usize, bins: usize) -> Vec<usize> {
-    let place = |i: usize| {
-        let (frame, m, c) = (i / (channels * bins), i / channels % bins, i % channels);
-        (frame * channels + c) * bins + m
-    };
-    (0..stack * channels * bins).map(place).collect()
 }

@@ -7,6 +7,7 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
+use crate::search::NUM_PLACES;
 use crate::tokens::TokenId;
 
 /// Largest table of embedded tokens already multiplied by the first layer's input weights.
@@ -23,7 +24,8 @@ enum TokenInput {
 
 /// Transducer weights. A state row is `[h, c]` of every layer of the state net, then of the emit
 /// net, then, with input feeding, the context, then, where something hangs on it, one more than the block of the step (0 before
-/// the first; exact up to 2^24) and what attention keeps.
+/// the first; exact up to 2^24) and what attention keeps; the last two say where the token to come begins and ends
+/// ([`crate::search::NUM_PLACES`]).
 #[derive(Debug)]
 pub(super) struct Transducer {
     tokens: TokenInput,
@@ -36,6 +38,8 @@ pub(super) struct Transducer {
     output: Linear,
     /// Whether the recurrent nets go on from block to block.
     carry_state: bool,
+    /// Shares of the heads' centres in where a token begins and ends; the middle of the block has the rest.
+    place_shares: [Vec<f32>; NUM_PLACES],
 }
 
 /// Buffers of one caller, kept between steps.
@@ -106,6 +110,10 @@ impl Transducer {
             emit_rnn: emit_rnn.collect::<Result<_>>()?,
             output: weights.linear("transducer.output", num_tokens, t.emit_dim)?,
             carry_state: t.carry_state,
+            place_shares: match &config.word_times {
+                Some(times) => [times.start_heads.clone(), times.end_heads.clone()],
+                None => [Vec::new(), Vec::new()],
+            },
         })
     }
 
@@ -128,7 +136,8 @@ impl Transducer {
     }
 
     pub fn state_size(&self) -> usize {
-        self.marker() + if self.is_marked() { 1 + self.attention.state_size() } else { 0 }
+        let marked = if self.is_marked() { 1 + self.attention.state_size() } else { 0 };
+        self.marker() + marked + NUM_PLACES
     }
 
     /// Where the block stands in a state row.
@@ -296,5 +305,16 @@ impl Transducer {
         let old = Rows { data: old, stride: size };
         let mut new = RowsMut { data: new, stride: size };
         self.attention.attend_into(batch, queries, views, old, &mut new, scratch, contexts);
+        let blocks =
+            views.clone().flat_map(|view| std::iter::repeat_n(view.window.block_frames, view.rows));
+        let centres = s.attention.centres().chunks_exact(self.attention.num_heads);
+        for ((row, block_frames), centres) in next.chunks_exact_mut(size).zip(blocks).zip(centres) {
+            let middle = -(block_frames as f32) / 2.0;
+            for (place, shares) in row[size - NUM_PLACES..].iter_mut().zip(&self.place_shares) {
+                let moved =
+                    shares.iter().zip(centres).map(|(share, centre)| share * (centre - middle));
+                *place = middle + moved.sum::<f32>();
+            }
+        }
     }
 }

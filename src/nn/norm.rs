@@ -22,6 +22,11 @@ impl LayerNorm {
         Self { weight, bias }
     }
 
+    /// Values of a row.
+    pub fn dim(&self) -> usize {
+        self.weight.len()
+    }
+
     /// Number of weights and biases.
     pub fn num_parameters(&self) -> usize {
         2 * self.weight.len()

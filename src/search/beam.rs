@@ -218,6 +218,9 @@ impl BeamSearch {
             let mut path = candidate.path;
             if let Some(row) = self.rows.get(candidate.parent as usize) {
                 let row = *row as usize;
+                if !candidate.closed {
+                    path.locate(&next[row * state_size..][..state_size]);
+                }
                 if slots[row] == NONE {
                     slots[row] = self.pool.insert(&next[row * state_size..][..state_size]);
                 } else {

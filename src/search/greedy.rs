@@ -108,7 +108,8 @@ impl Search for Greedy {
                 self.place = place;
             }
             self.last_token_block = Some(self.block);
-            self.confirmed.push(Word::of_token(token, self.block, log_prob));
+            let places = [next[next.len() - 2], next[next.len() - 1]];
+            self.confirmed.push(Word::of_token(token, self.block, log_prob, places));
         }
     }
 

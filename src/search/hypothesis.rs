@@ -1,6 +1,6 @@
 //! What a hypothesis remembers: its words in a shared arena, its recurrent state in a shared pool.
 
-use super::Word;
+use super::{NUM_PLACES, Word};
 use crate::lexicon::{NodeId, ROOT};
 use crate::lm::LmState;
 use crate::tokens::TokenId;
@@ -37,6 +37,8 @@ pub(super) struct Path {
     pub first_block: u32,
     /// Of the newest token; `NONE` before the first.
     pub last_block: u32,
+    /// Where the unfinished word begins and the newest token ends, see [`Word`].
+    pub places: [f32; NUM_PLACES],
     /// Of the unfinished word.
     pub word_log_prob: f32,
     pub word_lowest: f32,
@@ -62,6 +64,7 @@ impl Path {
             recent: 0,
             first_block: 0,
             last_block: NONE,
+            places: [0.0; NUM_PLACES],
             word_log_prob: 0.0,
             word_lowest: 0.0,
             word_tokens: 0,
@@ -104,6 +107,14 @@ impl Path {
         self.word_tokens += 1;
     }
 
+    /// Reads where the newest token begins and ends, the last values of the state that it was emitted from.
+    pub fn locate(&mut self, state: &[f32]) {
+        if let [.., start, end] = *state {
+            let start = if self.word_tokens == 1 { start } else { self.places[0] };
+            self.places = [start, end];
+        }
+    }
+
     /// The word that has just ended, with its newest token in `block`.
     pub fn ended_word(&self, id: u32, block: u32) -> Word {
         Word {
@@ -112,7 +123,7 @@ impl Path {
             lowest_log_prob: self.word_lowest,
             num_tokens: self.word_tokens,
             lm_log_prob: self.word_lm,
-            ..Word::of_token(id, block, 0.0)
+            ..Word::of_token(id, block, 0.0, self.places)
         }
     }
 

@@ -26,13 +26,17 @@ use crate::tokens::TokenId;
 /// Log-probabilities are raised to this, so that a network that rules out everything still gives an answer.
 const LOG_PROB_FLOOR: f32 = -1e4;
 
+/// Values at the end of a recurrent state that say where the token to come begins and ends.
+pub const NUM_PLACES: usize = 2;
+
 /// What search sees of the network, bound to one block. The state before the first step of a stream is all zeros, and the
 /// token before it is the end-of-block symbol.
 pub trait StepScorer {
     /// Number of tokens, the end-of-block symbol included.
     fn num_tokens(&self) -> usize;
 
-    /// Values in one recurrent state.
+    /// Values in one recurrent state, [`NUM_PLACES`] at least: where the token that follows on it begins and ends, in encoder
+    /// frames from the end of the block that emits it, stands last in it.
     fn state_size(&self) -> usize;
 
     /// Advances a batch by one token: from `states` `[batch, state_size]` and the token before each, `tokens` `[batch]`,

@@ -38,7 +38,7 @@ impl StepScorer for Table<'_> {
     }
 
     fn state_size(&self) -> usize {
-        1
+        1 + NUM_PLACES
     }
 
     fn step_into(
@@ -49,9 +49,12 @@ impl StepScorer for Table<'_> {
         log_probs: &mut [f32],
     ) {
         let rows = log_probs.chunks_exact_mut(self.num_tokens());
-        for (((state, token), next), out) in states.iter().zip(tokens).zip(next).zip(rows) {
-            let emitted = if *token == 0 { 0.0 } else { *state };
-            *next = emitted + 1.0;
+        let size = self.state_size();
+        let (states, next) = (states.chunks_exact(size), next.chunks_exact_mut(size));
+        for (((state, token), next), out) in states.zip(tokens).zip(next).zip(rows) {
+            let emitted = if *token == 0 { 0.0 } else { state[0] };
+            // The token to come begins as many frames before the end of the block as there are tokens, and lasts a quarter frame.
+            next.copy_from_slice(&[emitted + 1.0, -emitted - 1.0, -emitted - 0.75]);
             let row = self.rows[self.block][emitted as usize];
             out.iter_mut().zip(row).for_each(|(out, p)| *out = p.ln());
         }
@@ -81,7 +84,7 @@ impl StepScorer for Noise {
     }
 
     fn state_size(&self) -> usize {
-        2
+        2 + NUM_PLACES
     }
 
     fn step_into(
@@ -94,7 +97,7 @@ impl StepScorer for Noise {
         self.steps += tokens.len();
         let rows = log_probs.chunks_exact_mut(self.num_tokens);
         for (((state, token), next), out) in
-            states.chunks(2).zip(tokens).zip(next.chunks_mut(2)).zip(rows)
+            states.chunks(4).zip(tokens).zip(next.chunks_mut(4)).zip(rows)
         {
             next.copy_from_slice(state);
             if *token != 0 || self.sees_blocks {

@@ -1,5 +1,7 @@
 //! What search gives back.
 
+use super::NUM_PLACES;
+
 /// A recognised word.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Word {
@@ -9,6 +11,10 @@ pub struct Word {
     pub first_block: u32,
     /// Block in which the last token was emitted.
     pub last_block: u32,
+    /// Where the first token begins, in encoder frames from the end of `first_block`.
+    pub start_place: f32,
+    /// Where the last token ends, in encoder frames from the end of `last_block`.
+    pub end_place: f32,
     /// Natural log-probability that the network gives the word's tokens.
     pub log_prob: f32,
     /// Of the least likely of them.
@@ -26,11 +32,13 @@ pub struct Word {
 
 impl Word {
     /// A word of one token, as search without lexicon finds them.
-    pub(super) fn of_token(id: u32, block: u32, log_prob: f32) -> Self {
+    pub(super) fn of_token(id: u32, block: u32, log_prob: f32, places: [f32; NUM_PLACES]) -> Self {
         Self {
             id,
             first_block: block,
             last_block: block,
+            start_place: places[0],
+            end_place: places[1],
             log_prob,
             lowest_log_prob: log_prob,
             num_tokens: 1,

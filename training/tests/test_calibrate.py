@@ -6,7 +6,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from calibrate import calibration_error, fit, roc_area, times
+from calibrate import Border, calibration_error, fit, roc_area, times
 
 
 def test_regression_finds_what_made_the_words_right():
@@ -30,5 +30,18 @@ def test_areas_and_errors_computed_by_hand():
 def test_times_are_those_of_right_words():
     words = [{"word": "a", "reference": 0, "start": 0.5, "end": 0.7}, {"word": "b", "reference": None, "start": 0.9, "end": 1.0}]
     spoken = {"s/u": [(0.4, 0.8, "a"), (0.9, 1.0, "c")]}
-    ((name, start, end),) = times([{"set": "s", "id": "u", "words": words}, {"set": "s", "id": "other", "words": words}], spoken)
-    assert (name, start, end) == ("s", pytest.approx(0.1), pytest.approx(-0.1))
+    found = times([{"set": "s", "id": "u", "words": words}, {"set": "s", "id": "other", "words": words}], spoken)
+    assert found == {("s/u", 0): ("s", 0.5, 0.7, 0.4, 0.8)}
+
+
+def test_shares_of_heads_and_offset_are_those_that_made_the_times():
+    random = np.random.default_rng(5)
+    spoken = random.uniform(0, 10, 400)
+    block = np.floor(spoken / 0.16) * 0.16 + 0.08
+    first, second = spoken + 0.1 + random.normal(0, 0.01, 400), block + random.normal(0, 0.1, 400)
+    places = np.c_[block, first, second]
+    border = Border(places[:200], spoken[:200])
+    assert border.heads == pytest.approx([1.0, 0.0], abs=0.1) and border.offset == pytest.approx(-0.1, abs=0.01)
+    assert np.median(np.abs(border.errors(places[200:], spoken[200:]))) < 0.01
+    without = Border(places[:200], spoken[:200], use_heads=False)
+    assert np.median(np.abs(without.errors(places[200:], spoken[200:]))) > 0.03

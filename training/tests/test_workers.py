@@ -19,7 +19,7 @@ EXCHANGE = """
 import sys, torch
 sys.path.insert(0, {training!r})
 from types import SimpleNamespace
-from loop import Loop, start_workers
+from loop import Loop, end_workers, start_workers
 rank, world = start_workers()
 model = torch.nn.Linear(3, 2)
 model.extra = torch.nn.Parameter(torch.zeros(2))
@@ -30,6 +30,7 @@ Loop.share_gradients(loop)
 assert model.weight.grad.tolist() == [[1.5] * 3] * 2, model.weight.grad
 assert model.bias.grad.tolist() == [0.5, 4.0] and model.extra.grad.tolist() == [0.0, 0.0]
 assert Loop.agreed(loop, rank == 1) and not Loop.agreed(loop, False)
+end_workers()
 """
 
 

@@ -138,12 +138,13 @@ impl Session {
         let now = self.time_s();
         let (first, last) =
             (self.block_end_s(word.first_block), self.block_end_s(word.last_block + 1));
-        let Some(times) = self.recognizer.config().word_times else {
+        let Some(times) = &self.recognizer.config().word_times else {
             return (first.min(now), last.min(now));
         };
-        let half_s = self.block_end_s(1) / 2.0 - self.block_end_s(0) / 2.0;
-        let start = first + half_s + times.start_offset_ms / 1000.0;
-        let end = last - half_s + times.end_offset_ms / 1000.0;
+        let frame_s = self.recognizer.config().encoder_frame_ms() / 1000.0;
+        let first_end = self.block_end_s(word.first_block + 1);
+        let start = first_end + word.start_place * frame_s + times.start_offset_ms / 1000.0;
+        let end = last + word.end_place * frame_s + times.end_offset_ms / 1000.0;
         let begin = self.block_end_s(0).min(now);
         let start = start.clamp(begin, now);
         (start, (end.max(start + SHORTEST_WORD_S)).clamp(begin, now.max(start)))
@@ -242,6 +243,8 @@ mod tests {
             id: 1,
             first_block: 4,
             last_block: 5,
+            start_place: -1.0,
+            end_place: -1.0,
             log_prob: -3.0,
             lowest_log_prob: -2.0,
             num_tokens: 4,

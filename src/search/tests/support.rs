@@ -31,6 +31,8 @@ fn words_have_the_evidence_of_their_tokens() {
     search.take_confirmed(&mut words);
     let word = words[0];
     assert_eq!((words.len(), word.num_tokens), (1, 2));
+    // Its first token is the first of the block and its last one the second.
+    assert_eq!((word.start_place, word.end_place), (-1.0, -1.75));
     close(f64::from(word.log_prob), 0.125_f64.ln());
     close(f64::from(word.lowest_log_prob), 0.25_f64.ln());
     let Constraint::Lexicon(lexicon) = golden() else { panic!("a lexicon") };
