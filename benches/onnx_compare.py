@@ -85,13 +85,22 @@ def encoder_session(encoder, attention, frames, inputs):
     g.add("Identity", last, outputs=["next2"])
     x = conv(g.add("Concat", "before2", x, axis=2), front.conv2)
     x = g.add("Transpose", x, perm=[2, 0, 1, 3])  # [T/4, 1, C, mel/4]
-    x = g.add("Reshape", x, g.ints(frames // front.factor, 1, -1))
-    x = g.linear(x, encoder.input)
     outputs = ["next2"]
-    for i, layer in enumerate(encoder.layers):
-        y = g.lstm(g.norm(x, layer.norm), layer.lstm, f"h{i}", f"c{i}", f"l{i}")
-        x = g.add("Add", x, y)
-        outputs += [f"l{i}_h", f"l{i}_c"]
+
+    def residual(x, layers, prefix):
+        for i, layer in enumerate(layers):
+            y = g.lstm(g.norm(x, layer.norm), layer.lstm, f"h{prefix}{i}", f"c{prefix}{i}", f"l{prefix}{i}")
+            x = g.add("Add", x, y)
+            outputs.extend((f"l{prefix}{i}_h", f"l{prefix}{i}_c"))
+        return x
+
+    fine = g.add("Reshape", x, g.ints(frames // front.factor * front.stack, 1, -1))
+    x = g.linear(g.add("Reshape", x, g.ints(frames // front.factor, 1, -1)), encoder.input)
+    if hasattr(encoder, "fine_layers"):
+        fine = g.norm(residual(g.linear(fine, encoder.fine_input), encoder.fine_layers, "f"), encoder.fine_norm)
+        fine = g.add("Reshape", fine, g.ints(frames // front.factor, 1, -1))
+        x = g.add("Add", x, g.add("MatMul", fine, g.const(encoder.fine_output.weight.detach().numpy().T)))
+    x = residual(x, encoder.layers, "")
     x = g.norm(x, encoder.norm)
     for name, layer in (("keys", attention.key), ("values", attention.value)):
         g.add("Identity", g.linear(x, layer), outputs=[name])
@@ -152,8 +161,11 @@ def main():
     channels = model.encoder.frontend.conv1.out_channels
     x = noise(1, 1, frames, mel)
     feed = {"x": x, "before1": np.zeros((1, 1, 1, mel), np.float32), "before2": np.zeros((1, channels, 1, mel // 2), np.float32)}
-    for i in range(config["encoder"]["num_layers"]):
-        feed |= {f"h{i}": np.zeros((1, 1, dim), np.float32), f"c{i}": np.zeros((1, 1, dim), np.float32)}
+    layers = {str(i): dim for i in range(config["encoder"]["num_layers"])}
+    if fine := config["encoder"].get("fine_layers"):
+        layers |= {f"f{i}": fine["dim"] for i in range(fine["num_layers"])}
+    for name, width in layers.items():
+        feed |= {f"h{name}": np.zeros((1, 1, width), np.float32), f"c{name}": np.zeros((1, 1, width), np.float32)}
     encoder = encoder_session(model.encoder, a, frames, shapes(feed))
     h = model.encoder(torch.from_numpy(x[0]))
     keys, values = a.key(h)[0].numpy(), a.value(h)[0].numpy()

@@ -1,18 +1,22 @@
 // One LSTM layer over a whole sequence for training on a CPU: matrix products in bf16, gate arithmetic in f32.
-// Gate order i, f, g, o. T steps, B sequences, H cells. Where the CPU has AMX tiles and H is a multiple of 32, the recurrent
-// weights are packed once a sequence and the sums never leave f32; elsewhere the products go through ATen.
+// Gate order i, f, g, o. T steps, B sequences, H cells. Where the CPU has AMX tiles or AVX-512 BF16 and H is a multiple of 32, the
+// recurrent weights are packed once a sequence and the sums never leave f32; elsewhere the products go through ATen, which rounds them.
 #include <ATen/Parallel.h>
 #include <torch/extension.h>
 
-#if defined(__AMX_BF16__) && defined(__linux__)
+#if defined(__AVX512BF16__)
 #include <immintrin.h>
+#define PACKED 1
+#if defined(__AMX_BF16__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #define TILES 1
 #endif
+#endif
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 using at::BFloat16;
@@ -94,13 +98,50 @@ void gates_backward(const BFloat16* grad_h, const float* carried, const BFloat16
   }
 }
 
-#ifdef TILES
+#ifdef PACKED
 constexpr int64_t LANES = 16;        // columns of a tile of f32, rows of any tile
 constexpr int64_t TILE = 16 * 32;    // bf16 values of a tile
+
+// w [K, N] -> tiles [N/16][K/32] of [16 pairs of rows][16 columns][2].
+std::vector<uint16_t> pack(const uint16_t* w, int64_t K, int64_t N) {
+  std::vector<uint16_t> out(K * N);
+  uint16_t* p = out.data();
+  for (int64_t n = 0; n < N; n += LANES)
+    for (int64_t k = 0; k < K; k += 2)
+      for (int64_t c = 0; c < LANES; ++c) {
+        *p++ = w[k * N + n + c];
+        *p++ = w[(k + 1) * N + n + c];
+      }
+  return out;
+}
+
+// ROWS rows of a [., K] times two packed column blocks, in vectors; `to`: where the two blocks of 16 columns go.
+template <int ROWS>
+void vectors(const uint16_t* a, int64_t K, const uint16_t* left, const uint16_t* right, float* to_left, float* to_right, int64_t stride) {
+  __m512 sums[ROWS][2];
+  for (auto& row : sums) row[0] = row[1] = _mm512_setzero_ps();
+  for (int64_t k = 0; k < K; k += 2) {
+    const __m512bh l = (__m512bh)_mm512_loadu_si512(left + k * LANES), r = (__m512bh)_mm512_loadu_si512(right + k * LANES);
+    for (int i = 0; i < ROWS; ++i) {
+      int32_t pair;
+      std::memcpy(&pair, a + i * K + k, 4);
+      const __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
+      sums[i][0] = _mm512_dpbf16_ps(sums[i][0], both, l);
+      sums[i][1] = _mm512_dpbf16_ps(sums[i][1], both, r);
+    }
+  }
+  for (int i = 0; i < ROWS; ++i) {
+    _mm512_storeu_ps(to_left + i * stride, sums[i][0]);
+    _mm512_storeu_ps(to_right + i * stride, sums[i][1]);
+  }
+}
+#endif
+
+#ifdef TILES
 constexpr int REQUEST_PERMISSION = 0x1023, TILE_DATA = 18;  // Linux: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
 
 bool tiles_allowed() {
-  static const bool allowed = syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+  static const bool allowed = !std::getenv("VIVAVOCE_NO_TILES") && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
   return allowed;
 }
 
@@ -121,22 +162,9 @@ void shape_tiles(int64_t first, int64_t second) {
   _tile_loadconfig(&s);
 }
 
-// w [K, N] -> tiles [N/16][K/32] of [16 pairs of rows][16 columns][2].
-std::vector<uint16_t> pack(const uint16_t* w, int64_t K, int64_t N) {
-  std::vector<uint16_t> out(K * N);
-  uint16_t* p = out.data();
-  for (int64_t n = 0; n < N; n += LANES)
-    for (int64_t k = 0; k < K; k += 2)
-      for (int64_t c = 0; c < LANES; ++c) {
-        *p++ = w[k * N + n + c];
-        *p++ = w[(k + 1) * N + n + c];
-      }
-  return out;
-}
-
 // Up to 32 rows of a [., K] times two packed column blocks; `to`: where the two blocks of 16 columns go.
 template <bool TWO>
-void product(const uint16_t* a, int64_t K, const uint16_t* left, const uint16_t* right, float* to_left, float* to_right, int64_t stride) {
+void tiles(const uint16_t* a, int64_t K, const uint16_t* left, const uint16_t* right, float* to_left, float* to_right, int64_t stride) {
   _tile_zero(0);
   _tile_zero(1);
   if (TWO) {
@@ -163,17 +191,39 @@ void product(const uint16_t* a, int64_t K, const uint16_t* left, const uint16_t*
   }
 }
 
+#endif
+
+#ifdef PACKED
+// `rows` (at most 32) rows of a [., K] times two packed column blocks.
+void product(int64_t rows, const uint16_t* a, int64_t K, const uint16_t* left, const uint16_t* right, float* to_left, float* to_right,
+             int64_t stride) {
+#ifdef TILES
+  if (tiles_allowed()) return (rows > 16 ? tiles<true> : tiles<false>)(a, K, left, right, to_left, to_right, stride);
+#endif
+  int64_t i = 0;
+  for (; i + 8 <= rows; i += 8) vectors<8>(a + i * K, K, left, right, to_left + i * stride, to_right + i * stride, stride);
+  for (; i < rows; ++i) vectors<1>(a + i * K, K, left, right, to_left + i * stride, to_right + i * stride, stride);
+}
+
 // Calls `work(first row, rows)` for blocks of at most 32 of the rows [from, to), with the tiles shaped for each.
 template <typename F>
 void row_blocks(int64_t from, int64_t to, F work) {
   for (int64_t m = from; m < to; m += 32) {
     const int64_t rows = std::min<int64_t>(32, to - m);
-    shape_tiles(std::min<int64_t>(16, rows), rows - 16);
+#ifdef TILES
+    if (tiles_allowed()) shape_tiles(std::min<int64_t>(16, rows), rows - 16);
+#endif
     work(m, rows);
   }
 }
 
-void tiles_forward(const BFloat16* z, const uint16_t* packed, const uint16_t* h0, uint16_t* h, uint16_t* act, float* c, int64_t T, int64_t B,
+void release_tiles() {
+#ifdef TILES
+  if (tiles_allowed()) _tile_release();
+#endif
+}
+
+void packed_forward(const BFloat16* z, const uint16_t* packed, const uint16_t* h0, uint16_t* h, uint16_t* act, float* c, int64_t T, int64_t B,
                    int64_t H, int64_t from, int64_t to) {
   std::vector<float> sums(32 * 4 * H);
   const int64_t column = H * LANES;  // values of a packed column block
@@ -182,30 +232,30 @@ void tiles_forward(const BFloat16* z, const uint16_t* packed, const uint16_t* h0
     row_blocks(from, to, [&](int64_t m, int64_t rows) {
       for (int64_t j = 0; j < 4 * H; j += 2 * LANES) {
         const uint16_t* left = packed + j / LANES * column;
-        (rows > 16 ? product<true> : product<false>)(previous + m * H, H, left, left + column, sums.data() + j, sums.data() + j + LANES, 4 * H);
+        product(rows, previous + m * H, H, left, left + column, sums.data() + j, sums.data() + j + LANES, 4 * H);
       }
       const int64_t row = t * B + m;
       gates_forward(z + row * 4 * H, sums.data(), c + row * H, act + row * 4 * H, c + (row + B) * H, h + row * H, rows, H);
     });
   }
-  _tile_release();
+  release_tiles();
 }
 
 // carried [B, H] f32 = dz [B, 4H] times w.
-void tiles_carry(const uint16_t* dz, const uint16_t* packed, float* carried, int64_t H, int64_t from, int64_t to) {
+void packed_carry(const uint16_t* dz, const uint16_t* packed, float* carried, int64_t H, int64_t from, int64_t to) {
   const int64_t column = 4 * H * LANES;
   row_blocks(from, to, [&](int64_t m, int64_t rows) {
     for (int64_t j = 0; j < H / LANES; j += 2) {
       float* out = carried + m * H + j * LANES;
-      (rows > 16 ? product<true> : product<false>)(dz + m * 4 * H, 4 * H, packed + j * column, packed + (j + 1) * column, out, out + LANES, H);
+      product(rows, dz + m * 4 * H, 4 * H, packed + j * column, packed + (j + 1) * column, out, out + LANES, H);
     }
   });
 }
 #endif
 
-bool use_tiles(int64_t H) {
-#ifdef TILES
-  return H % 32 == 0 && tiles_allowed();
+bool use_packed(int64_t H) {
+#ifdef PACKED
+  return H % 32 == 0;
 #else
   return false;
 #endif
@@ -222,11 +272,11 @@ std::vector<at::Tensor> forward(at::Tensor z, at::Tensor w, at::Tensor h0, at::T
   auto act = at::empty_like(z);
   auto c = at::empty({T + 1, B, H}, c0.options());
   c[0].copy_(c0);
-  if (use_tiles(H)) {
-#ifdef TILES
+  if (use_packed(H)) {
+#ifdef PACKED
     const auto packed = pack(raw(w), H, 4 * H);
     at::parallel_for(0, B, 16, [&](int64_t from, int64_t to) {
-      tiles_forward(z.data_ptr<BFloat16>(), packed.data(), raw(h0), raw(h), raw(act), c.data_ptr<float>(), T, B, H, from, to);
+      packed_forward(z.data_ptr<BFloat16>(), packed.data(), raw(h0), raw(h), raw(act), c.data_ptr<float>(), T, B, H, from, to);
     });
 #endif
     return {h, act, c};
@@ -252,15 +302,15 @@ std::vector<at::Tensor> backward(at::Tensor grad, at::Tensor act, at::Tensor c, 
     gates_backward(grad.data_ptr<BFloat16>() + t * B * H, carried.data_ptr<float>(), act.data_ptr<BFloat16>() + t * B * 4 * H, cells + t * B * H,
                    cells + (t + 1) * B * H, dc.data_ptr<float>(), raw(dz) + t * B * 4 * H, from, to, H);
   };
-  if (use_tiles(H)) {
-#ifdef TILES
+  if (use_packed(H)) {
+#ifdef PACKED
     const auto packed = pack(raw(w), 4 * H, H);
     at::parallel_for(0, B, 16, [&](int64_t from, int64_t to) {
       for (int64_t t = T - 1; t >= 0; --t) {
         gates(t, from, to);
-        tiles_carry(raw(dz) + t * B * 4 * H, packed.data(), carried.data_ptr<float>(), H, from, to);
+        packed_carry(raw(dz) + t * B * 4 * H, packed.data(), carried.data_ptr<float>(), H, from, to);
       }
-      _tile_release();
+      release_tiles();
     });
 #endif
     return {dz, carried, dc};

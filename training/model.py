@@ -187,15 +187,18 @@ class Transducer(nn.Module):
         if x.shape[1] == 1:
             fresh = (previous[:, 0] == END_OF_BLOCK)[None, :, None]
             return rnn(x, tuple(torch.where(fresh, 0.0, v) for v in hc))
-        # Every block a sequence of its own: rows [B * blocks, steps in a block].
-        owner = block.clamp(min=0)
-        first = torch.searchsorted(owner.contiguous(), owner.contiguous())
-        place = torch.arange(x.shape[1], device=x.device)[None] - first  # step within its block
-        blocks, width = int(owner.max()) + 1, int(place.max()) + 1
-        row = torch.arange(len(x), device=x.device)[:, None] * blocks + owner
-        padded = x.new_zeros(len(x) * blocks, width, x.shape[2]).index_put((row, place), x)
-        y, hc = rnn(padded)
-        return y[row, place], hc
+        # Every block a sequence of its own; those of as many steps together. Steps beyond the end stand alone.
+        begins = torch.cat([torch.ones_like(block[:, :1], dtype=torch.bool), (block[:, 1:] != block[:, :-1]) | (block[:, 1:] < 0)], dim=1)
+        start = begins.flatten().nonzero()[:, 0]
+        width = torch.diff(start, append=start.new_tensor([begins.numel()]))
+        flat = x.flatten(0, 1)
+        steps, parts = [], []
+        for w in width.unique().tolist():
+            index = start[width == w][:, None] + torch.arange(w, device=x.device)  # [blocks, w]
+            y, hc = rnn(flat[index])
+            steps.append(index.flatten()), parts.append(y.flatten(0, 1))
+        parts = torch.cat(parts)
+        return torch.empty_like(parts).index_copy(0, torch.cat(steps), parts).view(*x.shape[:2], -1), hc
 
     def run_embedded(self, x, keys, values, block, geometry, lengths, state, previous=None):
         new = {"state": [], "emit": []}

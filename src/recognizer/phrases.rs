@@ -12,6 +12,10 @@ use crate::search::{BeamSearch, Constraint, Grammar};
 /// Phrases this far below speech of any kind are kept.
 const GRAMMAR_PRUNE_LOG_PROB: f32 = 30.0;
 
+/// Added to the model's `end_of_block_bias`: a network that was trained on sentences is slow to say a single short word (0.5 to 0.7
+/// points of `training/grammar_test.py`).
+const GRAMMAR_END_OF_BLOCK_BIAS: f32 = -1.0;
+
 /// A grammar made ready for the streams of one recognizer ([`Recognizer::grammar`]). Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Phrases {
@@ -49,6 +53,9 @@ impl Session {
             return refuse("a grammar goes with beam search and without hotwords");
         }
         search.prune_log_prob = search.prune_log_prob.max(GRAMMAR_PRUNE_LOG_PROB);
+        if options.end_of_block_bias.is_none() {
+            search.end_of_block_bias += GRAMMAR_END_OF_BLOCK_BIAS;
+        }
         let constraint = match (&*grammar.constraint, options.unknown_cost) {
             (Constraint::Grammar(_), Some(cost)) if !(0.0..=100.0).contains(&cost) => {
                 let reason = format!("{cost} is not in 0..=100");

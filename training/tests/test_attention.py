@@ -82,6 +82,16 @@ def test_states_that_are_not_carried_on_start_anew_in_every_block():
     assert changed[1] and not changed[block[0] > block[0, 1]].any()
 
 
+def test_steps_beyond_the_end_change_nothing_where_states_are_not_carried_on():
+    transducer, h, lengths, previous, block = make({}, carry_state=False)
+    whole = run(transducer, h, lengths, previous, block)[0]
+    padded = torch.cat([block, torch.full((2, 4), -1)], dim=1), torch.cat([previous, torch.zeros(2, 4, dtype=torch.long)], dim=1)
+    padded[0][1, -6:] = -1
+    found = run(transducer, h, lengths, padded[1], padded[0])[0]
+    count = block.shape[1]
+    assert torch.allclose(found[0, :count], whole[0], atol=1e-5) and torch.allclose(found[1, : count - 2], whole[1, : count - 2], atol=1e-5)
+
+
 def test_concat_has_the_algebra_of_additive_scores():
     additive, h, lengths, previous, block = make({"score": "additive"})
     concat = make({"score": "concat"})[0]

@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -172,9 +173,9 @@ def test_the_lstm_kernel_equals_torch_within_bf16(monkeypatch):
         pytest.skip("the kernel can not be built here: no compiler, ninja or the processor lacks what it needs")
     monkeypatch.setattr(lstm, "kernel", lambda: built)
     torch.manual_seed(0)
-    layer = lstm.LSTM(24, 32)
-    x = torch.randn(9, 5, 24)
-    h0, c0 = torch.randn(1, 5, 32) * 0.3, torch.randn(1, 5, 32) * 0.3
+    layer = lstm.LSTM(24, 64)
+    x = torch.randn(9, 21, 24)
+    h0, c0 = torch.randn(1, 21, 64) * 0.3, torch.randn(1, 21, 64) * 0.3
     grads = []
     for fast in (False, True):
         layer.zero_grad()
@@ -186,6 +187,14 @@ def test_the_lstm_kernel_equals_torch_within_bf16(monkeypatch):
         grads.append([y.detach().float(), h.detach().float(), c.detach().float(), given.grad.float(), *(p.grad.clone() for p in layer.parameters())])
     for a, b in zip(*grads):
         assert a.shape == b.shape and float((a - b).norm() / a.norm().clamp(min=1e-3)) < 0.02
+
+
+def test_the_lstm_kernel_without_tiles_equals_torch_too():
+    if os.environ.get("VIVAVOCE_NO_TILES") or os.environ.get("VIVAVOCE_NO_KERNEL"):
+        pytest.skip("the other test runs without tiles already")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "equals_torch_within_bf16"]
+    done = subprocess.run(command, env={**os.environ, "VIVAVOCE_NO_TILES": "1"}, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout
 
 
 def test_single_steps_never_take_the_fast_path(monkeypatch):
