@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct SearchConfig {
     /// Hypotheses kept.
     pub beam_size: usize,
+    /// States of the network kept, which hypotheses share that differ in words alone; 0 for as many as there are hypotheses. They
+    /// take most of a stream's memory and time.
+    #[serde(default)]
+    pub max_states: usize,
     /// Factor of the language model's log-probability of a word.
     pub lm_weight: f32,
     /// Added for every word.

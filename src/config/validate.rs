@@ -68,6 +68,7 @@ impl ModelConfig {
         finite("streaming.tail_padding_ms", self.streaming.tail_padding_ms, 0.0, 10_000.0)?;
         let s = &self.search;
         within("search.beam_size", s.beam_size, 1, 1024)?;
+        within("search.max_states", s.max_states, 0, 1024)?;
         finite("search.lm_weight", s.lm_weight, 0.0, 100.0)?;
         finite("search.word_bonus", s.word_bonus, -100.0, 100.0)?;
         finite("search.end_of_block_bias", s.end_of_block_bias, -20.0, 20.0)?;

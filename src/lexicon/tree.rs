@@ -51,6 +51,11 @@ impl PrefixTree {
         &self.words[self.first_word[node] as usize..self.first_word[node + 1] as usize]
     }
 
+    /// One past the last node of the subtree of `node`, which is a run of nodes.
+    pub fn end(&self, node: NodeId) -> NodeId {
+        self.ends[node as usize]
+    }
+
     /// For every node the largest `value` of the words below it; the root has 0, as nothing is known there.
     pub fn best_below(&self, value: impl Fn(WordId) -> f32) -> Vec<f32> {
         let mut best = vec![f32::NEG_INFINITY; self.num_nodes()];

@@ -77,6 +77,10 @@ impl Level {
         find_u16(data, self.words, range, word).map(|found| found as u32)
     }
 
+    pub fn word(&self, data: &[u8], node: u32) -> u32 {
+        u32::from(u16_at(data, self.words, node as usize))
+    }
+
     pub fn log_prob(&self, data: &[u8], node: u32) -> f32 {
         self.log_prob_book[usize::from(data[self.log_probs + node as usize])]
     }

@@ -21,6 +21,13 @@ pub struct LmState {
     nodes: [u32; MAX_ORDER - 1],
 }
 
+impl LmState {
+    /// The last word, as [`NgramLm::successors`] takes it.
+    pub fn last_word(self) -> u32 {
+        self.nodes[0]
+    }
+}
+
 /// The state where there is no model.
 impl Default for LmState {
     fn default() -> Self {
@@ -90,6 +97,22 @@ impl NgramLm {
     pub fn unigram(&self, word: u32) -> f32 {
         let word = if word < self.num_words { word } else { self.unknown() };
         self.unigrams.log_prob(&self.data, word)
+    }
+
+    /// Words that the model has seen after `word` ([`LmState::last_word`]), with their log-probabilities there.
+    pub fn successors(&self, word: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let level = self.levels.first().filter(|_| word <= self.num_words + 2);
+        level.into_iter().flat_map(move |level| {
+            let (begin, end) = self.children(0, word);
+            let seen =
+                (begin..end).map(|n| (level.word(&self.data, n), level.log_prob(&self.data, n)));
+            seen.filter(|(next, _)| *next < self.num_words)
+        })
+    }
+
+    /// Added to the log-probability of a word that was never seen after `word`.
+    pub fn word_backoff(&self, word: u32) -> f32 {
+        if word <= self.num_words + 2 { self.backoff(0, word) } else { 0.0 }
     }
 
     fn advance(&self, state: LmState, word: u32) -> (f32, LmState) {

@@ -151,6 +151,11 @@ impl Model {
         self.transducer.state_size()
     }
 
+    /// Whether the states of the transducer may be kept in 16 bits: where its matrices have 8, and no state names a block.
+    pub fn half_states(&self) -> bool {
+        self.transducer.half_states()
+    }
+
     /// The encoder's state at the start of a stream.
     pub fn encoder_state(&self) -> EncoderState {
         self.encoder.initial_state()

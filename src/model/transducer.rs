@@ -149,6 +149,11 @@ impl Transducer {
         !self.carry_state || self.attention.state_size() > 0
     }
 
+    /// See [`Model::half_states`](super::Model::half_states).
+    pub fn half_states(&self) -> bool {
+        !self.is_marked() && self.state_rnn.iter().chain(&self.emit_rnn).all(Lstm::is_int8)
+    }
+
     fn recurrent_size(&self) -> usize {
         self.state_rnn.iter().chain(&self.emit_rnn).map(|l| 2 * l.hidden()).sum()
     }

@@ -36,6 +36,11 @@ impl Lstm {
         Self { input, recurrent, bias, hidden }
     }
 
+    /// Whether it multiplies in 8 bits.
+    pub fn is_int8(&self) -> bool {
+        self.input.is_int8() && self.recurrent.is_int8()
+    }
+
     /// Cells.
     pub fn hidden(&self) -> usize {
         self.hidden

@@ -167,6 +167,11 @@ impl PackedMatrix {
         }
     }
 
+    /// Whether it is multiplied in 8 bits.
+    pub fn is_int8(&self) -> bool {
+        matches!(self.storage, Storage::I8(_))
+    }
+
     /// Number of outputs.
     pub fn outputs(&self) -> usize {
         self.outputs

@@ -67,7 +67,8 @@ impl Session {
             (other, _) => other.clone(),
         };
         let end = recognizer.tokens.end_of_block();
-        let beam = Box::new(BeamSearch::new(&search, constraint.clone(), end));
+        let beam = BeamSearch::new(&search, constraint.clone(), end);
+        let beam = Box::new(beam.with_half_states(recognizer.model.half_states()));
         Self::with_search(recognizer, mode, beam, constraint, true)
     }
 }

@@ -88,7 +88,8 @@ impl Session {
         let search: Box<dyn Search> = match options.search {
             SearchKind::Greedy => Box::new(Greedy::new(&search, end).with_bias(bias)),
             SearchKind::Tokens | SearchKind::Beam => {
-                Box::new(BeamSearch::new(&search, constraint.clone(), end).with_bias(bias))
+                let beam = BeamSearch::new(&search, constraint.clone(), end).with_bias(bias);
+                Box::new(beam.with_half_states(recognizer.model.half_states()))
             }
         };
         Self::with_search(recognizer, mode, search, constraint, lexical)
@@ -106,6 +107,7 @@ impl Session {
         search.prune_log_prob = ALIGN_PRUNE_LOG_PROB;
         // Words that sound alike stand at different places.
         search.merge_tokens = 0;
+        search.max_states = 0;
         let constraint = Constraint::Text(text);
         let end = recognizer.tokens.end_of_block();
         let beam = Box::new(BeamSearch::new(&search, constraint.clone(), end));

@@ -1,13 +1,16 @@
 //! Block-synchronous beam search.
 
 mod confirm;
+mod select;
 mod support;
 
 use std::sync::Arc;
 
 use super::bias::BiasTrie;
 use super::constraint::{Candidate, Sink, Step};
-use super::hypothesis::{History, NONE, Path, StatePool};
+use super::hypothesis::{History, NONE, Path};
+use super::look_ahead::LookAhead;
+use super::states::StatePool;
 use super::{Constraint, Hypothesis, Search, StepBatch, Word, bias_gains};
 use crate::config::SearchConfig;
 use crate::lm::NgramLm;
@@ -48,18 +51,16 @@ pub struct BeamSearch {
 /// Memory that searches need while they work. Nothing in it outlives a call, so one serves any number of streams.
 #[derive(Debug, Default)]
 pub struct SearchScratch {
+    look_ahead: LookAhead,
     candidates: Vec<Candidate>,
     ranked: Vec<(f32, u32)>,
     accepted: Vec<Candidate>,
     /// By row: the slot of its next state.
     slots: Vec<u32>,
+    /// Rows, or slots of hypotheses that stay, whose state is wanted.
+    wanted: Vec<(bool, u32)>,
     /// The best hypothesis' unconfirmed entries and words, first word first.
     best: Vec<(u32, u32)>,
-}
-
-fn log_add(a: f32, b: f32) -> f32 {
-    let (high, low) = if a >= b { (a, b) } else { (b, a) };
-    high + (low - high).exp().ln_1p()
 }
 
 /// More paths than this are sorted with memory from the heap.
@@ -108,6 +109,13 @@ impl BeamSearch {
         Self { bias, ..self }
     }
 
+    /// Keeps 16 bits of every value of the network's states.
+    #[must_use]
+    pub fn with_half_states(self, half: bool) -> Self {
+        let pool = if half { StatePool::of_halves() } else { StatePool::default() };
+        Self { pool, ..self }
+    }
+
     fn begin(&mut self, state_size: usize) {
         self.pool.clear(state_size);
         let state = self.pool.zeros();
@@ -142,7 +150,8 @@ impl BeamSearch {
     }
 
     /// Gathers what the active hypotheses can become.
-    fn expand(&self, log_probs: &[f32], may_emit: bool, candidates: &mut Vec<Candidate>) {
+    fn expand(&self, log_probs: &[f32], may_emit: bool, scratch: &mut SearchScratch) {
+        let SearchScratch { candidates, look_ahead, .. } = scratch;
         let num_tokens = log_probs.len() / self.num_rows;
         candidates.clear();
         let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
@@ -155,47 +164,7 @@ impl BeamSearch {
             let step = Step { path, parent, log_probs, block, end_of_block, gain, bias };
             step.close(closing, &mut sink);
             if may_emit {
-                step.extend(&self.constraint, &self.config, &mut sink);
-            }
-        }
-    }
-
-    /// Keeps the best of the candidates and of the hypotheses that closed earlier, equal ones merged.
-    fn select(&self, scratch: &mut SearchScratch) {
-        let SearchScratch { candidates, ranked, accepted, .. } = scratch;
-        let earlier = self.closed.len();
-        let closed = self.closed.iter().map(|p| p.score);
-        ranked.clear();
-        ranked.extend(closed.chain(candidates.iter().map(|c| c.path.score)).zip(0..));
-        let best = ranked.iter().map(|r| r.0).fold(f32::NEG_INFINITY, f32::max);
-        ranked.retain(|r| r.0 >= best - self.config.prune_log_prob);
-        let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        // Twice as many as are wanted, since some will be merged.
-        let enough = 2 * self.config.beam_size;
-        if ranked.len() > enough {
-            ranked.select_nth_unstable_by(enough, order);
-            ranked.truncate(enough);
-        }
-        ranked.sort_unstable_by(order);
-        accepted.clear();
-        for (_, index) in ranked.iter() {
-            let index = *index as usize;
-            let candidate = match index.checked_sub(earlier) {
-                Some(index) => candidates[index],
-                None => Candidate::kept(self.closed[index]),
-            };
-            let new = &candidate.path;
-            let peer = accepted.iter().position(|a| {
-                a.closed == candidate.closed
-                    && (a.path.same_words(new) || a.path.same_future(new, self.config.merge_tokens))
-            });
-            match peer {
-                Some(peer) if accepted[peer].path.same_words(new) => {
-                    let score = &mut accepted[peer].path.score;
-                    *score = log_add(*score, new.score);
-                }
-                None if accepted.len() < self.config.beam_size => accepted.push(candidate),
-                _ => {}
+                step.extend(&self.constraint, &self.config, look_ahead, &mut sink);
             }
         }
     }
@@ -206,7 +175,6 @@ impl BeamSearch {
         let state_size = next.len() / self.num_rows;
         slots.clear();
         slots.resize(self.num_rows, NONE);
-        let (parents, earlier) = (self.active.len(), self.closed.len());
         // Slots of the states that were stepped from are free for what came of them.
         for candidate in accepted.iter().filter(|c| c.parent == NONE) {
             self.pool.share(candidate.path.state);
@@ -214,6 +182,8 @@ impl BeamSearch {
         for path in self.active.iter().chain(&self.closed) {
             self.pool.release(path.state);
         }
+        self.active.clear();
+        self.closed.clear();
         for candidate in accepted.iter() {
             let mut path = candidate.path;
             if let Some(row) = self.rows.get(candidate.parent as usize) {
@@ -234,8 +204,6 @@ impl BeamSearch {
             }
             if candidate.closed { &mut self.closed } else { &mut self.active }.push(path);
         }
-        self.active.drain(..parents);
-        self.closed.drain(..earlier);
     }
 
     fn end_block(&mut self, scratch: &mut SearchScratch) {
@@ -268,14 +236,14 @@ impl Search for BeamSearch {
     fn pending_into(&self, batch: &mut StepBatch) {
         // Nothing is active once the block is over.
         for path in self.row_owners() {
-            batch.states.extend_from_slice(self.pool.get(path.state));
+            self.pool.get_into(path.state, &mut batch.states);
             batch.tokens.push(path.token);
         }
     }
 
     fn absorb(&mut self, next: &[f32], log_probs: &[f32], scratch: &mut SearchScratch) {
         self.steps += 1;
-        self.expand(log_probs, self.steps < self.max_steps, &mut scratch.candidates);
+        self.expand(log_probs, self.steps < self.max_steps, scratch);
         self.select(scratch);
         self.accept(next, scratch);
         if self.active.is_empty() {

@@ -7,6 +7,7 @@ use super::bias::BiasTrie;
 use super::bounded;
 use super::grammar::GrammarConstraint;
 use super::hypothesis::{NONE, Path};
+use super::look_ahead::{LookAhead, WordNodes};
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};
 use crate::lexicon::{Lexicon, PrefixTree, ROOT, WordId};
@@ -59,12 +60,9 @@ impl Constraint {
         if lm.as_ref().is_some_and(|lm| lm.fingerprint() != lexicon.fingerprint()) {
             return Err(Error::model("lm.bin", "made with another lexicon.bin"));
         }
-        let look_ahead = match &lm {
-            Some(lm) => lexicon.tree().best_below(|word| lm.unigram(word)),
-            None => vec![0.0; lexicon.tree().num_nodes()],
-        };
-        let look_ahead = look_ahead.into();
-        Ok(Self::Lexicon(LexiconConstraint { lexicon, lm, prior: None, look_ahead }))
+        let value = |word| lm.as_ref().map_or(0.0, |lm| lm.unigram(word));
+        let nodes = Arc::new(WordNodes::new(&lexicon, value, HashMap::new()));
+        Ok(Self::Lexicon(LexiconConstraint { lexicon, lm, prior: None, nodes }))
     }
 
     /// The same, with what the network expects of its tokens before it hears anything; used where there is a language model.
@@ -77,14 +75,13 @@ impl Constraint {
     }
 }
 
-/// A lexicon with its language model and the look-ahead that follows from both.
+/// A lexicon with its language model and what look-ahead needs of both.
 #[derive(Debug, Clone)]
 pub struct LexiconConstraint {
     lexicon: Arc<Lexicon>,
     lm: Option<Arc<NgramLm>>,
     prior: Option<Arc<TokenPrior>>,
-    /// By node: the best log-probability, without context, of the words below; 0 at the root.
-    look_ahead: Arc<[f32]>,
+    nodes: Arc<WordNodes>,
 }
 
 impl LexiconConstraint {
@@ -161,10 +158,16 @@ impl Step<'_> {
     }
 
     /// Emits every token that `constraint` allows, by rising token.
-    pub fn extend(&self, constraint: &Constraint, config: &SearchConfig, sink: &mut Sink<'_>) {
+    pub fn extend(
+        &self,
+        constraint: &Constraint,
+        config: &SearchConfig,
+        look_ahead: &mut LookAhead,
+        sink: &mut Sink<'_>,
+    ) {
         match constraint {
             Constraint::Free => self.extend_freely(sink),
-            Constraint::Lexicon(lexicon) => self.extend_in(lexicon, config, sink),
+            Constraint::Lexicon(lexicon) => self.extend_in(lexicon, config, look_ahead, sink),
             Constraint::Text(text) => self.extend_along(text, config, sink),
             Constraint::Grammar(grammar) => grammar.extend(self, config, sink),
         }
@@ -214,10 +217,18 @@ impl Step<'_> {
         }
     }
 
-    fn extend_in(&self, lexicon: &LexiconConstraint, config: &SearchConfig, sink: &mut Sink<'_>) {
+    fn extend_in(
+        &self,
+        lexicon: &LexiconConstraint,
+        config: &SearchConfig,
+        look_ahead: &mut LookAhead,
+        sink: &mut Sink<'_>,
+    ) {
         let tree = lexicon.lexicon.tree();
+        let lm = lexicon.lm.as_deref();
+        let words_to_come = look_ahead.after(&lexicon.nodes, tree, lm, self.path.lm);
         let begun = if self.path.node == ROOT { config.word_bonus } else { 0.0 };
-        let given = config.lm_weight * lexicon.look_ahead[self.path.node as usize];
+        let given = config.lm_weight * words_to_come.below(self.path.node);
         let before = self.path.score + begun - given + self.gain;
         let prior = lexicon.prior.as_ref().filter(|_| config.prior_weight > 0.0);
         let expected = prior.map(|prior| prior.after(self.path.recent));
@@ -236,7 +247,7 @@ impl Step<'_> {
             let mut inner = *self.path;
             inner.emit(token, log_prob, self.block);
             inner.node = child;
-            inner.score = limit + config.lm_weight * lexicon.look_ahead[child as usize];
+            inner.score = limit + config.lm_weight * words_to_come.below(child);
             let parent = self.parent;
             if words.is_empty() {
                 sink.push(Candidate { path: inner, parent, word: None, closed: false });
@@ -273,12 +284,15 @@ impl LexiconConstraint {
     ) -> Constraint {
         let scale = if lm_weight > 0.0 { 1.0 / lm_weight } else { 0.0 };
         let lm = self.lm.as_deref();
-        let look_ahead = lexicon.tree().best_below(|word| {
-            let favour = steps.get(&word).map_or(0.0, |step| step * scale);
+        let favours: HashMap<_, _> =
+            steps.iter().map(|(word, step)| (*word, step * scale)).collect();
+        let value = |word| {
+            let favour = favours.get(&word).copied().unwrap_or(0.0);
             lm.map_or(0.0, |lm| lm.unigram(word) + added(lm, word)) + favour
-        });
+        };
+        let nodes = Arc::new(WordNodes::new(&lexicon, value, favours.clone()));
         let (lexicon, lm, prior) = (Arc::new(lexicon), self.lm.clone(), self.prior.clone());
-        Constraint::Lexicon(Self { lexicon, lm, prior, look_ahead: look_ahead.into() })
+        Constraint::Lexicon(Self { lexicon, lm, prior, nodes })
     }
 }
 

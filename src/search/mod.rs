@@ -10,6 +10,8 @@ mod constraint;
 mod grammar;
 mod greedy;
 mod hypothesis;
+mod look_ahead;
+mod states;
 #[cfg(test)]
 mod tests;
 mod word;

@@ -16,6 +16,7 @@ mod support;
 fn config(beam_size: usize) -> SearchConfig {
     SearchConfig {
         beam_size,
+        max_states: 0,
         lm_weight: 0.5,
         word_bonus: 1.0,
         end_of_block_bias: 0.0,

@@ -42,3 +42,28 @@ fn words_have_the_evidence_of_their_tokens() {
     close(f64::from(word.lm_log_prob), f64::from(lm.score(lm.start(), word.id).0));
     assert!(word.support > 0.0 && word.support <= 1.0 && word.lowest_support <= word.support);
 }
+
+/// A beam that may keep few states keeps the hypotheses that share them, homophones here, and no others.
+#[test]
+fn hypotheses_may_outnumber_states() {
+    let t = phones();
+    let row = |p: &[(usize, f32)]| {
+        let mut row = vec![1e-9; t.len()];
+        p.iter().for_each(|(token, p)| row[*token] = *p);
+        row
+    };
+    // S, then `I_E`: "c" or "d"; or B, then `I_E`: "b".
+    let rows = [row(&[(3, 0.5), (2, 0.4)]), row(&[(8, 0.9)]), row(&[(0, 1.0)])];
+    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    let found = |max_states| {
+        let settings = SearchConfig { max_states, ..config(16) };
+        let mut search = BeamSearch::new(&settings, golden(), 0);
+        run(&mut search, &[&rows], 3);
+        let mut found: Vec<_> = search.n_best(9).iter().map(|h| ids(&h.words)).collect();
+        found.sort();
+        found
+    };
+    let all = found(0);
+    assert!([[1_u32], [2], [3]].iter().all(|words| all.contains(&words.to_vec())), "{all:?}");
+    assert_eq!(found(1), [[2], [3]]);
+}

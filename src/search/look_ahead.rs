@@ -1,0 +1,248 @@
+//! What the language model expects below a node of the lexicon's tree after a certain word: look-ahead of order 2
+//! (Ortmanns, Ney and Eiden 1996, "Language-model look-ahead for large vocabulary speech recognition").
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::lexicon::{Lexicon, NodeId, PrefixTree, ROOT, WordId};
+use crate::lm::{LmState, NgramLm};
+
+/// Entries of all tables together; when they are full, all are made anew as they are wanted.
+const MAX_ENTRIES: usize = 1 << 19;
+/// Entries whose maximum is kept.
+const RUN: usize = 16;
+
+/// Where the words of a tree end, and what they are worth without context.
+#[derive(Debug)]
+pub(super) struct WordNodes {
+    /// Distinguishes what was made of different lexicons.
+    id: u64,
+    /// `nodes[starts[w]..starts[w + 1]]` are those of word w.
+    starts: Vec<u32>,
+    nodes: Vec<NodeId>,
+    /// By node: the best log-probability, without context, of the words below; 0 at the root.
+    unigram: Vec<f32>,
+    /// Added to the log-probabilities of favoured words.
+    favours: HashMap<WordId, f32>,
+}
+
+impl WordNodes {
+    /// `value` is the log-probability of a word without context, favour included.
+    pub fn new(
+        lexicon: &Lexicon,
+        value: impl Fn(WordId) -> f32,
+        favours: HashMap<WordId, f32>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let tree = lexicon.tree();
+        let (starts, nodes) = words_of(tree, lexicon.num_words());
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            starts,
+            nodes,
+            unigram: tree.best_below(value),
+            favours,
+        }
+    }
+
+    fn of(&self, word: WordId) -> &[NodeId] {
+        &self.nodes[self.starts[word as usize] as usize..self.starts[word as usize + 1] as usize]
+    }
+}
+
+/// The nodes at which each word ends, as (where those of a word begin, nodes).
+fn words_of(tree: &PrefixTree, num_words: usize) -> (Vec<u32>, Vec<NodeId>) {
+    let mut starts = vec![0; num_words + 1];
+    let nodes = || 0..tree.num_nodes() as NodeId;
+    for ending in nodes().flat_map(|node| tree.words(node)) {
+        starts[ending.word as usize + 1] += 1;
+    }
+    for word in 0..num_words {
+        starts[word + 1] += starts[word];
+    }
+    let mut filled = starts.clone();
+    let mut out = vec![ROOT; starts[num_words] as usize];
+    for node in nodes() {
+        for ending in tree.words(node) {
+            let place = &mut filled[ending.word as usize];
+            out[*place as usize] = node;
+            *place += 1;
+        }
+    }
+    (starts, out)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    begin: usize,
+    end: usize,
+    backoff: f32,
+}
+
+/// Tables by the word before, made when they are first wanted. One serves any number of streams.
+#[derive(Debug, Default)]
+pub(super) struct LookAhead {
+    tables: HashMap<(u64, u32), Table>,
+    /// (node at which a word ends, its log-probability), each table sorted by node and filled up to whole runs.
+    entries: Vec<(NodeId, f32)>,
+    /// By run of entries: the best of them.
+    best: Vec<f32>,
+}
+
+/// What may come after a word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    tree: &'a PrefixTree,
+    entries: &'a [(NodeId, f32)],
+    best: &'a [f32],
+    unigram: &'a [f32],
+    backoff: f32,
+}
+
+impl Expected<'_> {
+    /// The best log-probability of the words below `node`; 0 at the root, where all is open.
+    pub fn below(&self, node: NodeId) -> f32 {
+        if node == ROOT {
+            return 0.0;
+        }
+        let unseen = self.unigram[node as usize] + self.backoff;
+        let first = self.entries.partition_point(|entry| entry.0 < node);
+        let end = self.tree.end(node);
+        let count = self.entries[first..].partition_point(|entry| entry.0 < end);
+        self.highest(first, first + count).max(unseen)
+    }
+
+    /// The highest log-probability of entries `from..to`.
+    fn highest(&self, from: usize, to: usize) -> f32 {
+        let high = |range: &[(NodeId, f32)]| {
+            range.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)
+        };
+        let (whole, rest) = (from.next_multiple_of(RUN), to / RUN * RUN);
+        if whole >= rest {
+            return high(&self.entries[from..to]);
+        }
+        let runs = self.best[whole / RUN..rest / RUN].iter().copied();
+        let inner = runs.fold(f32::NEG_INFINITY, f32::max);
+        inner.max(high(&self.entries[from..whole])).max(high(&self.entries[rest..to]))
+    }
+}
+
+impl LookAhead {
+    /// What follows after `state`; without language model all words are alike.
+    pub fn after<'a>(
+        &'a mut self,
+        words: &'a WordNodes,
+        tree: &'a PrefixTree,
+        lm: Option<&NgramLm>,
+        state: LmState,
+    ) -> Expected<'a> {
+        let unigram = &words.unigram;
+        let Some(lm) = lm else {
+            return Expected { tree, entries: &[], best: &[], unigram, backoff: 0.0 };
+        };
+        let key = (words.id, state.last_word());
+        let table = match self.tables.get(&key) {
+            Some(table) => *table,
+            None => self.make(words, lm, key),
+        };
+        let Table { begin, end, backoff } = table;
+        let best = &self.best[begin / RUN..end / RUN];
+        Expected { tree, entries: &self.entries[begin..end], best, unigram, backoff }
+    }
+
+    fn make(&mut self, words: &WordNodes, lm: &NgramLm, key: (u64, u32)) -> Table {
+        let Self { tables, entries, best } = self;
+        if entries.len() > MAX_ENTRIES {
+            entries.clear();
+            best.clear();
+            tables.clear();
+        }
+        let begin = entries.len();
+        for (word, log_prob) in lm.successors(key.1) {
+            let log_prob = log_prob + words.favours.get(&word).copied().unwrap_or(0.0);
+            entries.extend(words.of(word).iter().map(|node| (*node, log_prob)));
+        }
+        entries[begin..].sort_unstable_by_key(|entry| entry.0);
+        entries.resize(entries.len().next_multiple_of(RUN), (NodeId::MAX, f32::NEG_INFINITY));
+        let runs = entries[begin..].chunks_exact(RUN);
+        best.extend(
+            runs.map(|run| run.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)),
+        );
+        let table = Table { begin, end: entries.len(), backoff: lm.word_backoff(key.1) };
+        tables.insert(key, table);
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lexicon::Entry;
+    use crate::tokens::TokenTable;
+
+    /// Every node of a tree over the words of tests/golden, after every word: the table against the definition, the best of the words
+    /// below, seen after that word or not; twice, as made and as kept.
+    #[test]
+    fn tables_equal_the_definition() {
+        let tokens = TokenTable::parse("<e>\nA\nB\nS\nA_E\nB_E\nS_E\n").unwrap();
+        let entries = [
+            ("a", "A_E"),
+            ("a", "A B_E"),
+            ("b", "A B S_E"),
+            ("c", "A B_E"),
+            ("d", "S A_E"),
+            ("e", "S S S_E"),
+            ("f", "S S B_E"),
+        ];
+        let entries = entries.map(|(word, path)| Entry {
+            word: word.to_owned(),
+            tokens: path.split(' ').map(|t| tokens.id(t).unwrap()).collect(),
+            cost: 0.0,
+        });
+        let lexicon = Lexicon::from_entries(&entries, &tokens).unwrap();
+        let lm = include_bytes!("../../tests/golden/lm-tiny.bin").as_slice();
+        let lm = NgramLm::from_bytes(lm).unwrap();
+        let tree = lexicon.tree();
+        let favours = HashMap::from([(4, 2.5)]);
+        let favour = |word| favours.get(&word).copied().unwrap_or(0.0);
+        let value = |word| lm.unigram(word) + favour(word);
+        let words = WordNodes::new(&lexicon, value, favours.clone());
+        let mut look_ahead = LookAhead::default();
+        let contexts = (0..6).map(|word| lm.score(lm.start(), word).1).chain([lm.start()]);
+        for state in contexts.clone().chain(contexts) {
+            let seen: HashMap<_, _> = lm.successors(state.last_word()).collect();
+            let backoff = lm.word_backoff(state.last_word());
+            for node in 1..tree.num_nodes() as NodeId {
+                let below = (node..tree.end(node)).flat_map(|n| tree.words(n)).map(|w| w.word);
+                let known = |word| seen.get(&word).map(|p| p + favour(word));
+                let each =
+                    below.map(|word| known(word).unwrap_or(f32::MIN).max(value(word) + backoff));
+                let expected = each.fold(f32::NEG_INFINITY, f32::max);
+                let found = look_ahead.after(&words, tree, Some(&lm), state).below(node);
+                assert!((found - expected).abs() < 1e-5, "{node}: {found} {expected}");
+            }
+            assert!(look_ahead.after(&words, tree, Some(&lm), state).below(ROOT).abs() < 1e-9);
+        }
+        assert_eq!(look_ahead.tables.len(), 7);
+    }
+
+    #[test]
+    fn the_best_of_any_range_is_found_through_runs() {
+        let tree = Lexicon::from_entries(&[], &TokenTable::parse("<e>\nA\nA_E\n").unwrap());
+        let tree = tree.unwrap().tree().clone();
+        let value = |i: u32| -((i * 37 % 101) as f32);
+        let entries: Vec<_> = (0..6 * RUN as u32).map(|i| (i, value(i))).collect();
+        let best: Vec<_> = entries
+            .chunks(RUN)
+            .map(|run| run.iter().map(|e| e.1).fold(f32::NEG_INFINITY, f32::max))
+            .collect();
+        let (entries, best) = (&entries[..], &best[..]);
+        let expected = Expected { tree: &tree, entries, best, unigram: &[], backoff: 0.0 };
+        for from in 0..entries.len() {
+            for to in from..=entries.len() {
+                let plain = entries[from..to].iter().map(|e| e.1).fold(f32::NEG_INFINITY, f32::max);
+                assert!(expected.highest(from, to).total_cmp(&plain).is_eq(), "{from}..{to}");
+            }
+        }
+    }
+}
