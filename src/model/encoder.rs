@@ -213,8 +213,8 @@ impl Encoder {
         }
         recurrence.spans.clear();
         recurrence.spans.extend_from_slice(spans);
-        let states = Places { data: recurrent, size, first: 0 };
-        recurrence.run(&self.layers, dim, order, out, states);
+        let mut states = Places { data: recurrent, size, first: 0 };
+        recurrence.run(&self.layers, dim, order, out, &mut states);
         let Recurrence { x, normed, .. } = recurrence;
         if self.self_attention.is_empty() {
             self.norm.forward_into(x, normed);

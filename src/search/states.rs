@@ -37,9 +37,9 @@ impl StatePool {
         let slot = self.take();
         let place = self.place(slot);
         if self.half {
-            self.halves[place].fill(f16::ZERO)
+            self.halves[place].fill(f16::ZERO);
         } else {
-            self.data[place].fill(0.0)
+            self.data[place].fill(0.0);
         }
         slot
     }

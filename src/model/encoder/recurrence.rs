@@ -60,7 +60,7 @@ impl Recurrence {
         dim: usize,
         order: &[usize],
         rows: &[f32],
-        states: Places<'_>,
+        states: &mut Places<'_>,
     ) {
         let Self { x, normed, gates, h, c, spans, .. } = self;
         let count = rows.len() / dim;
@@ -140,7 +140,7 @@ impl Fine {
         spans: &[(usize, usize)],
         order: &[usize],
         joined: &[f32],
-        states: Places<'_>,
+        mut states: Places<'_>,
         recurrence: &mut Recurrence,
         rows: &mut [f32],
     ) {
@@ -152,7 +152,7 @@ impl Fine {
         self.input.forward_into(count, joined, &mut fine);
         recurrence.spans.clear();
         recurrence.spans.extend(spans.iter().map(|(steps, first)| (steps * stack, first * stack)));
-        recurrence.run(&self.layers, dim, order, &fine, states);
+        recurrence.run(&self.layers, dim, order, &fine, &mut states);
         let Recurrence { x, normed, gates: added, spans, .. } = recurrence;
         self.norm.forward_into(x, normed);
         for (row, to) in by_step(spans, order).enumerate() {

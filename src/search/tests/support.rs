@@ -49,7 +49,9 @@ fn hypotheses_may_outnumber_states() {
     let t = phones();
     let row = |p: &[(usize, f32)]| {
         let mut row = vec![1e-9; t.len()];
-        p.iter().for_each(|(token, p)| row[*token] = *p);
+        for (token, p) in p {
+            row[*token] = *p;
+        }
         row
     };
     // S, then `I_E`: "c" or "d"; or B, then `I_E`: "b".
