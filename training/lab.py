@@ -45,7 +45,7 @@ EXPERIMENTS = {
               for w in (2, 4, 8) for carry in (True, False)},
     "window": {f"back {back}, ahead {ahead}": {"block": 2, "look_back": back, "look_ahead": ahead}
                for back, ahead in ((0, 0), (2, 0), (8, 0), (16, 0), (0, 2), (8, 1), (8, 2), (8, 4))}
-    | {"whole utterance, location": {"attention": {"score": "location", "max_positions": 0}, "block": 160, **PAPER}},
+    | {f"whole utterance, {score}": {"attention": {"score": score, "max_positions": 0}, "block": 160, **PAPER} for score in ("dot", "location")},
     "layers": {f"state {s}, emit {e}": {"transducer": {"state_layers": s, "emit_layers": e}, **SHIPPED} for s in (1, 2) for e in (1, 2)}
     | {"input feeding": {"transducer": {"input_feeding": True}, **SHIPPED}},
 }
