@@ -12,9 +12,9 @@ use crate::search::{BeamSearch, Constraint, Grammar};
 /// Phrases this far below speech of any kind are kept.
 const GRAMMAR_PRUNE_LOG_PROB: f32 = 30.0;
 
-/// Added to the model's `end_of_block_bias`: a network that was trained on sentences is slow to say a single short word (0.5 to 0.7
-/// points of `training/grammar_test.py`).
-const GRAMMAR_END_OF_BLOCK_BIAS: f32 = -1.0;
+/// Added to the model's `end_of_block_bias`: a network that was trained on sentences is slow to say a single short word (a point of
+/// `training/grammar_test.py`).
+const GRAMMAR_END_OF_BLOCK_BIAS: f32 = -2.0;
 
 /// A grammar made ready for the streams of one recognizer ([`Recognizer::grammar`]). Cheap to clone.
 #[derive(Debug, Clone)]
