@@ -64,7 +64,12 @@ impl Session {
     pub(super) fn new(recognizer: &Recognizer, options: &SessionOptions) -> Result<Self> {
         let mode = recognizer.config().latency_mode(options.latency.as_deref())?;
         let mut search = recognizer.config().search.clone();
-        search.beam_size = options.beam_size.unwrap_or(search.beam_size);
+        if let Some(beam_size) = options.beam_size {
+            // More hypotheses than the model's settings have in mind want more states too.
+            let times = beam_size.div_ceil(search.beam_size.max(1)).max(1);
+            search.max_states = (search.max_states * times).min(beam_size);
+            search.beam_size = beam_size;
+        }
         search.lm_weight = options.lm_weight.unwrap_or(search.lm_weight);
         search.word_bonus = options.word_bonus.unwrap_or(search.word_bonus);
         search.prior_weight = options.prior_weight.unwrap_or(search.prior_weight);

@@ -45,8 +45,12 @@ impl WordNodes {
         }
     }
 
+    /// Where `word` ends; nowhere, if a language model knows words that the lexicon lacks.
     fn of(&self, word: WordId) -> &[NodeId] {
-        &self.nodes[self.starts[word as usize] as usize..self.starts[word as usize + 1] as usize]
+        match self.starts.get(word as usize..).unwrap_or_default() {
+            [start, end, ..] => &self.nodes[*start as usize..*end as usize],
+            _ => &[],
+        }
     }
 }
 
