@@ -60,8 +60,9 @@ impl Listener {
             Some(options) => {
                 options.validate()?;
                 let mode = session.latency_mode();
-                let frames = mode.block_frames + mode.look_ahead_frames;
                 let config = recognizer.config();
+                let lag = config.encoder.lag_frames();
+                let frames = mode.block_frames + mode.look_ahead_frames + lag;
                 Some(Gate {
                     voice: VoiceDetector::new(rate, options.voice_threshold)?,
                     step: (rate * STEP_MS / 1000) as usize,

@@ -208,7 +208,7 @@ class Augment:
         return x
 
 
-def make_batch(corpus, utterances, subsampling, tail_frames, augment=None, generator=None):
+def make_batch(corpus, utterances, model, tail_frames, augment=None, generator=None):
     """Pads and, with `augment`, disturbs the utterances; `tail_frames` of silence follow each, as at the end of a stream."""
     count = torch.tensor([u["frames"] for u in utterances])
     x = torch.full((len(utterances), int(count.max()), corpus.features.shape[1]), math.log(1e-7))
@@ -224,8 +224,8 @@ def make_batch(corpus, utterances, subsampling, tail_frames, augment=None, gener
     x = (x - corpus.mean) * corpus.inv_std
     if augment and (augment.c["freq_masks"] or augment.c["time_masks"]):
         x = augment.mask(x, frames, generator)
-    lengths = frames // subsampling
-    x = x[:, : int(lengths.max()) * subsampling]
+    lengths = model.num_frames(frames)
+    x = x[:, : int(frames.max()) // model.subsampling * model.subsampling]
     tokens, starts, ends = zip(*(corpus.targets(u) for u in utterances))
     return Batch(x, lengths, list(tokens), [e / s for e, s in zip(ends, speed.tolist())],
                  [b / s for b, s in zip(starts, speed.tolist())], utterances, float(count.sum()) * 0.01)

@@ -126,7 +126,7 @@ def main():
     began, counts, moves, score = time.time(), {"utterances": 0, "failed": 0, "tokens": 0}, {}, {}
     batches = buckets(rows, 160, random.Random(1))
     for group in progress(batches, total=len(batches), label="align by frames"):
-        batch = make_batch(corpus, group, model.subsampling, tail)
+        batch = make_batch(corpus, group, model, tail)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             logits = model.head(model.phone_head, model.encoder(batch.features))
         scores = logits.float().log_softmax(dim=-1).numpy() - args.prior * log_prior

@@ -64,6 +64,9 @@ CASES |= {f"attention-{kind}": (20 + i, tiny_config(**SMALL, attention=changes))
 CASES["no-carry"] = (50, tiny_config(**{**SMALL, "transducer": {**SMALL["transducer"], "carry_state": False}}))
 CASES["self-attention"] = (51, tiny_config(encoder={"self_attention": {"num_layers": 2, "num_heads": 2, "left_frames": 5}}))
 CASES["fine-layers"] = (52, tiny_config(encoder={"fine_layers": {"dim": 16, "num_layers": 2}}))
+CASES["context-layers"] = (53, tiny_config(encoder={
+    "running_mean": {"prior_frames": 20.0, "horizon_frames": 50.0},
+    "context_layers": {"dim": 16, "hidden_dim": 24, "offsets": [[-1, 0, 1], [-2, 0], [-3, 0, 1]]}}))
 TOKENS = ["<e>"] + [("▁" if i % 3 == 0 else "") + chr(ord("a") + i) for i in range(11)]
 
 
@@ -95,7 +98,7 @@ def spread_logits(model, utterances, geometry, rng):
     seen = []
     model.transducer.output.bias.zero_()
     for features in utterances:
-        lengths = torch.tensor([len(features) // model.subsampling])
+        lengths = torch.tensor([model.num_frames(len(features))])
         steps = 3 * int(lengths)
         previous = torch.from_numpy(rng.integers(0, len(TOKENS), (1, steps)))
         block = torch.arange(steps)[None] // (3 * geometry.block)
@@ -104,11 +107,11 @@ def spread_logits(model, utterances, geometry, rng):
     scale = 3.0 / seen.std(dim=0)
     model.transducer.output.weight.mul_(scale[:, None])
     model.transducer.output.bias.copy_(-seen.mean(dim=0) * scale)
-    wanted = TOKENS_A_BLOCK * sum(-(-len(f) // model.subsampling // geometry.block) for f in utterances)
+    wanted = TOKENS_A_BLOCK * sum(-(-model.num_frames(len(f)) // geometry.block) for f in utterances)
     for _ in range(ROUNDS):
         counts = torch.zeros(len(TOKENS))
         for features in utterances:
-            for token, _ in model.greedy(features[None], torch.tensor([len(features) // model.subsampling]), geometry)[0]:
+            for token, _ in model.greedy(features[None], torch.tensor([model.num_frames(len(features))]), geometry)[0]:
                 counts[token] += 1
         share = (counts[1:] + 1) / (counts[1:] + 1).mean()
         model.transducer.output.bias[1:] -= 0.3 * share.log()
@@ -137,7 +140,7 @@ def make_case(seed, config, utterances):
         features = extract(config, stats, samples)
         if not conv:
             features = features[:60]
-        lengths = torch.tensor([len(features) // model.subsampling])
+        lengths = torch.tensor([model.num_frames(len(features))])
         found = model.greedy(features[None], lengths, geometry)[0]
         key = "" if i == 0 else f".{i}"
         if conv:

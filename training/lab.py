@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from data import Corpus, buckets, make_batch, step_targets
 from export import export, read_weights
+from lab_alignments import ctc_times, own_times
 from loop import choose_precision, dev_rows, load_config
 from model import Geometry, NeuralTransducer
 from muon import Muon, inner
@@ -48,6 +49,9 @@ EXPERIMENTS = {
     | {f"whole utterance, {score}": {"attention": {"score": score, "max_positions": 0}, "block": 160, **PAPER} for score in ("dot", "location")},
     "layers": {f"state {s}, emit {e}": {"transducer": {"state_layers": s, "emit_layers": e}, **SHIPPED} for s in (1, 2) for e in (1, 2)}
     | {"input feeding": {"transducer": {"input_feeding": True}, **SHIPPED}},
+    "alignments": {name: {"times": times, **PAPER, "block": 4} for name, times in {
+        "GMM-HMM": ["given"], "CTC": ["ctc"], "own, from GMM-HMM": ["given", "own"], "own, from CTC": ["ctc", "own"],
+        "own twice, from CTC": ["ctc", "own", "own"]}.items()},
 }
 
 
@@ -75,7 +79,7 @@ class Frames:
             at, found = 0, {}
             with open(path, "wb") as f, torch.no_grad():
                 for group in buckets(rows, 320, random.Random(1)):
-                    batch = make_batch(corpus, group, model.subsampling, tail)
+                    batch = make_batch(corpus, group, model, tail)
                     with autocast():
                         h = model.encoder(batch.features).float().numpy().astype(np.float16)
                     for u, row, n in zip(group, h, batch.lengths.tolist()):
@@ -216,7 +220,7 @@ class Lab:
                     for o in operations:
                         if o.tag == "equal":
                             for k in range(o.src_end - o.src_start):
-                                heard = (hypothesis[o.dest_start + k][1] + 1) * geometry.block + geometry.look_ahead
+                                heard = (hypothesis[o.dest_start + k][1] + 1) * geometry.block + geometry.look_ahead + model.encoder.lag
                                 delays.append(1000 * (heard * self.frame_s - ends[o.src_start + k]))
             errors[name] = round(100 * wrong / max(count, 1), 2)
         return errors, {"p50": round(float(np.percentile(delays, 50))), "p90": round(float(np.percentile(delays, 90)))}
@@ -238,9 +242,36 @@ class Lab:
             out[dev] = round(100 * report[dev]["word"]["rate"], 2)
         return out
 
+    def with_times(self, config, ways):
+        """A transducer trained on other times of the tokens: "given", "ctc", and "own" of one trained on those before."""
+        given = self.corpus.start, self.corpus.end
+        block = config["latency_modes"]["balanced"]["block_frames"]
+        for i, way in enumerate(ways):
+            if way == "given":
+                continue
+            path = self.run / f"times-{'-'.join(ways[: i + 1])}-{block}.npz"
+            if not path.exists():
+                if way == "ctc":
+                    start, end = ctc_times(self, self.rows)
+                else:  # of a transducer trained on the times so far
+                    start, end = own_times(self, self.train(config)[0], Geometry.from_config(config["latency_modes"]["balanced"]), self.rows)
+                np.savez(path, start=start, end=end)
+            held = np.load(path)
+            self.corpus.start, self.corpus.end = held["start"], held["end"]
+        model, seconds = self.train(config)
+        own = np.concatenate([np.arange(u["token"], u["token"] + u["tokens"]) for u in self.rows])
+        shift = self.corpus.end[own] - given[1][own]
+        shifts = {"mean_ms": round(1000 * float(shift.mean())), "beyond_80_ms": round(100 * float((np.abs(shift) > 0.08).mean()), 1)}
+        self.corpus.start, self.corpus.end = given
+        return model, seconds, shifts
+
     def variant(self, experiment, name, changes):
         config = variant_config(self.base, changes)
-        model, seconds = self.train(config)
+        shifts = None
+        if "times" in changes:
+            model, seconds, shifts = self.with_times(config, changes["times"])
+        else:
+            model, seconds = self.train(config)
         errors, delay = self.measure(model, config)
         attention = model.transducer.attention
         geometry = Geometry.from_config(config["latency_modes"]["balanced"])
@@ -248,6 +279,8 @@ class Lab:
                   "attention_parameters": sum(p.numel() for p in attention.parameters()),
                   "products_a_block": products_a_block(attention, geometry, config["encoder"]["dim"], config["transducer"]["state_dim"]),
                   "hours": self.args.hours, "epochs": self.args.epochs}
+        if shifts:
+            result["token_shift"] = shifts
         if self.args.binary:
             result["word_error"] = self.words(model, config, f"{experiment}-{name}")
         return result

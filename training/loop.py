@@ -68,7 +68,7 @@ def greedy_errors(model, corpus, rows, geometry, tail, autocast, bias=0.0, batch
     device = next(model.parameters()).device
     counts = {"utterances": len(rows), "tokens": 0, "replace": 0, "delete": 0, "insert": 0}
     for i in watch(range(0, len(rows), batch)):
-        data = make_batch(corpus, rows[i : i + batch], model.subsampling, tail)
+        data = make_batch(corpus, rows[i : i + batch], model, tail)
         with autocast():
             found = model.greedy(data.features.to(device), data.lengths.to(device), geometry, bias)
         for hypothesis, reference in zip(found, data.tokens):
@@ -117,8 +117,7 @@ class Loop:
                                       self.settings.get("transducer_dropout")).to(self.device)
         if self.settings.get("transducer_gain", 1.0) != 1.0:
             strengthen(self.model, self.settings["transducer_gain"])
-        self.subsampling = self.model.subsampling
-        self.frame_s = self.subsampling * config["features"]["frame_shift_ms"] / 1000
+        self.frame_s = self.model.subsampling * config["features"]["frame_shift_ms"] / 1000
         self.tail = int(config["streaming"]["tail_padding_ms"] / config["features"]["frame_shift_ms"])
         self.augment = Augment(self.settings["augment"], self.corpus)
         self.generator = torch.Generator().manual_seed(self.settings["seed"])
@@ -227,7 +226,7 @@ class Loop:
             if len(groups) < self.world:
                 raise SystemExit(f"an epoch has {len(groups)} batches, fewer than the {self.world} processes: lower batch_s")
             for rows in groups[self.rank : len(groups) // self.world * self.world : self.world]:
-                batch = make_batch(self.corpus, rows, self.subsampling, self.tail, self.augment, self.generator)
+                batch = make_batch(self.corpus, rows, self.model, self.tail, self.augment, self.generator)
                 batch.features, batch.lengths = batch.features.to(self.device), batch.lengths.to(self.device)
                 for group in (g for optimizer in self.optimizers for g in optimizer.param_groups):
                     group["lr"] = self.rate()

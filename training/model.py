@@ -52,6 +52,35 @@ class ConvFrontend(nn.Module):
         return x[:, : n * self.stack].reshape(x.shape[0], n, -1)  # [B, U, stack*C2*mel/4]
 
 
+class RunningMean(nn.Module):
+    """Takes from every frame the mean of those so far: sum / (count + prior), both fading by 1 - 1 / horizon a frame.
+
+    What a microphone and a room do to all frames alike goes with it, as far as it has been heard.
+    """
+
+    CHUNK = 128
+
+    def __init__(self, config):
+        super().__init__()
+        self.prior, self.fade = config["prior_frames"], 1 - 1 / config["horizon_frames"]
+
+    @torch.no_grad()
+    def forward(self, x):  # [B, T, mel]
+        x = x.float()
+        ago = torch.arange(self.CHUNK, device=x.device)
+        ago = ago[:, None] - ago
+        within = torch.where(ago >= 0, self.fade ** ago.clamp(min=0), 0.0)  # [chunk, chunk]
+        total, out = x.new_zeros(len(x), 1, x.shape[2]), []
+        count = (1 - self.fade ** torch.arange(1, x.shape[1] + 1, device=x.device)) / (1 - self.fade)
+        with torch.autocast(x.device.type, enabled=False):
+            for part in x.split(self.CHUNK, dim=1):
+                n = part.shape[1]
+                sums = within[:n, :n] @ part + self.fade ** torch.arange(1, n + 1, device=x.device)[:, None] * total
+                total = sums[:, -1:]
+                out.append(sums)
+        return x - torch.cat(out, dim=1) / (count[:, None] + self.prior)
+
+
 class SharedDropout(nn.Module):
     """Dropout whose mask is the same at every step of a sequence (Gal and Ghahramani 2016), along `time`."""
 
@@ -78,6 +107,23 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.lstm = LSTM(dim, dim, batch_first=False)
+
+
+class ContextLayer(nn.Module):
+    """A residual layer that sees frames around its own: those at `offsets`, zeros before the start and beyond the end."""
+
+    def __init__(self, dim, hidden_dim, offsets):
+        super().__init__()
+        self.offsets = offsets
+        self.norm = nn.LayerNorm(dim)
+        self.inner = nn.Linear(len(offsets) * dim, hidden_dim)
+        self.outer = nn.Linear(hidden_dim, dim)
+
+    def forward(self, x):  # [N, B, F]
+        left, right = max(0, -min(self.offsets)), max(0, max(self.offsets))
+        y = F.pad(self.norm(x), (0, 0, 0, 0, left, right))
+        seen = torch.cat([y[left + o : left + o + len(x)] for o in self.offsets], dim=-1)
+        return self.outer(F.relu(self.inner(seen)))
 
 
 class SelfAttention(nn.Module):
@@ -112,6 +158,18 @@ class Encoder(nn.Module):
         else:
             self.frontend = LinearFrontend()
             width = front["input_dim"]
+        self.running_mean = RunningMean(config["running_mean"]) if config.get("running_mean") else nn.Identity()
+        context, lag = config.get("context_layers"), 0
+        if context:  # at the rate of the front end, before its frames are joined
+            assert front["type"] == "conv", "context layers stand between a convolution and the joining of its frames"
+            self.context_input = nn.Linear(width // front["stack"], context["dim"])
+            self.context_layers = nn.ModuleList(ContextLayer(context["dim"], context["hidden_dim"], o) for o in context["offsets"])
+            self.context_norm = nn.LayerNorm(context["dim"])
+            later = sum(max(0, max(o)) for o in context["offsets"])  # frames of the front end
+            assert later % front["stack"] == 0, "context layers look ahead a whole number of encoder frames"
+            lag = later // front["stack"]
+            width = context["dim"] * front["stack"]
+        self.lag = lag  # frames whose sound has come, but not all of the sound after it that they depend on
         self.input = nn.Linear(width, config["dim"])
         fine = config.get("fine_layers")
         if fine:  # at the rate of the front end, before its frames are joined
@@ -133,7 +191,13 @@ class Encoder(nn.Module):
         return x
 
     def forward(self, x):  # [B, T, mel] normalised
-        joined = self.frontend(x)  # [B, U, W]
+        joined = self.frontend(self.running_mean(x))  # [B, U, W]
+        if hasattr(self, "context_layers"):
+            stack = self.frontend.stack
+            z = self.context_input(joined.view(joined.shape[0], joined.shape[1] * stack, -1)).transpose(0, 1).contiguous()  # [U * stack, B, F]
+            for layer in self.context_layers:
+                z = z + self.dropout(layer(z))
+            joined = self.context_norm(z).transpose(0, 1).reshape(joined.shape[0], joined.shape[1], -1)
         x = self.input(joined).transpose(0, 1).contiguous()  # [U, B, D]
         if hasattr(self, "fine_layers"):
             stack = self.frontend.stack
@@ -144,7 +208,7 @@ class Encoder(nn.Module):
         x = self.recur(self.layers, x)
         for layer in self.self_attention:
             x = x + self.dropout(layer(x))
-        return self.norm(x).transpose(0, 1)  # [B, U, D]
+        return self.norm(x[: len(x) - self.lag]).transpose(0, 1)  # [B, U - lag, D]
 
 
 class Transducer(nn.Module):
@@ -249,6 +313,10 @@ class NeuralTransducer(nn.Module):
     @property
     def subsampling(self):
         return self.encoder.frontend.factor
+
+    def num_frames(self, features):
+        """Encoder frames of so many feature frames."""
+        return features // self.subsampling - self.encoder.lag
 
     def forward(self, features, lengths, previous, block, geometry):
         """features [B, T, mel]; lengths [B] encoder frames; previous, block [B, S] -> logits [B, S, V], h [B, U, D]."""

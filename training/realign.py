@@ -80,9 +80,14 @@ def best_alignments(model, features, lengths, tokens, spans, geometry, beam=floa
     Hypotheses further than `beam` nats behind the best of their utterance are dropped; `keep` are kept for each (block, position): 1 is
     the paper's rule, more is nearer to a full search.
     """
-    h = model.encoder(features)
+    return best_alignments_of(model, model.encoder(features), lengths, tokens, spans, geometry, beam, keep)
+
+
+@torch.no_grad()
+def best_alignments_of(model, h, lengths, tokens, spans, geometry, beam=float("inf"), keep=1):
+    """The same of encoder frames h [B, U, D]."""
     keys, values = model.transducer.attention.project(h)  # [B, heads, U, A/heads]
-    device, (w, m) = features.device, (geometry.block, geometry.max_tokens)
+    device, (w, m) = h.device, (geometry.block, geometry.max_tokens)
     num_blocks = [max(1, -(-int(n) // w)) for n in lengths]
     bounds = [limits(s, n, m) for s, n in zip(spans, num_blocks)]
     alive = torch.tensor([b is not None for b in bounds], device=device)
@@ -225,7 +230,7 @@ def main():
     batches = batches[rank::world]
     changed = []  # (first target, times) of each utterance, for the other processes' shares
     for group in progress(batches, total=len(batches), label="realign"):
-        batch = make_batch(corpus, group, model.subsampling, tail)
+        batch = make_batch(corpus, group, model, tail)
         given, spans = [], []
         for tokens, ends, n in zip(batch.tokens, batch.ends, batch.lengths.tolist()):
             y, owner = alignment(tokens, ends + args.token_delay_s, n, frame_s, geometry)

@@ -96,7 +96,7 @@ class Lists:
             u = held.get(line["id"]) or held.get(f"{line['set']}/{line['id']}")
             if u is None or not line["hypotheses"] or not line["text"]:
                 continue
-            batch = make_batch(corpus, [u], model.subsampling, 32)
+            batch = make_batch(corpus, [u], model, 32)
             with torch.no_grad():
                 h = model.encoder(batch.features)[0].half()
             phones = [[p for w in text.split() for p in spoken.get(w, [])] or [0] for text, _ in line["hypotheses"]]

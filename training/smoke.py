@@ -164,7 +164,7 @@ def check_binary(binary, model_folder, checkpoint, samples, work):
     features = extract(config, stats, samples)
     for mode in config["latency_modes"]:
         geometry = Geometry.from_config(config["latency_modes"][mode])
-        found = model.greedy(features[None], torch.tensor([len(features) // model.subsampling]), geometry)[0]
+        found = model.greedy(features[None], torch.tensor([model.num_frames(len(features))]), geometry)[0]
         ours = [tokens[t] for t, _ in found]
         theirs = [w["word"] for w in transcribe("--search", "greedy", "--latency", mode, "--end-of-block-bias", "0")["result"]]
         check(ours == theirs, f"greedy tokens differ ({mode}):\n PyTorch {ours}\n Rust    {theirs}")

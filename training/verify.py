@@ -47,7 +47,7 @@ def differences(binary, folder, paths):
                 raise SystemExit(f"{path} has {rate} Hz, the model hears {config['features']['sample_rate_hz']} Hz")
             features = extract(config, stats, samples.mean(axis=1))
             geometry = Geometry.from_config(config["latency_modes"][mode])
-            ours = model.greedy(features[None], torch.tensor([len(features) // model.subsampling]), geometry)[0]
+            ours = model.greedy(features[None], torch.tensor([model.num_frames(len(features))]), geometry)[0]
             yield mode, path, [tokens[t] for t, _ in ours], found
 
 

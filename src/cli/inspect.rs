@@ -73,7 +73,7 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     }
     for (name, mode) in &config.latency_modes {
         let frame = config.encoder_frame_ms();
-        let ahead = mode.look_ahead_frames as f32 * frame;
+        let ahead = (mode.look_ahead_frames + config.encoder.lag_frames()) as f32 * frame;
         let block = mode.block_frames as f32 * frame;
         let mark = if *name == config.default_latency { " (default)" } else { "" };
         writeln!(

@@ -35,6 +35,11 @@ impl ModelConfig {
                 return Err(Error::config("encoder.self_attention.num_heads", reason));
             }
         }
+        if let Some(mean) = &self.encoder.running_mean {
+            finite("encoder.running_mean.prior_frames", mean.prior_frames, 0.0, 1e6)?;
+            finite("encoder.running_mean.horizon_frames", mean.horizon_frames, 2.0, 1e6)?;
+        }
+        self.validate_context_layers()?;
         if let Some(fine) = &self.encoder.fine_layers {
             within("encoder.fine_layers.dim", fine.dim, 1, 4096)?;
             within("encoder.fine_layers.num_layers", fine.num_layers, 1, 32)?;
@@ -81,6 +86,37 @@ impl ModelConfig {
             self.word_times.as_ref(),
             self.attention.num_heads,
         )
+    }
+
+    fn validate_context_layers(&self) -> Result<()> {
+        let Some(context) = &self.encoder.context_layers else { return Ok(()) };
+        within("encoder.context_layers.dim", context.dim, 1, 4096)?;
+        within("encoder.context_layers.hidden_dim", context.hidden_dim, 1, 8192)?;
+        let field = "encoder.context_layers.offsets";
+        within(field, context.offsets.len(), 1, 64)?;
+        for offsets in &context.offsets {
+            within(field, offsets.len(), 1, 16)?;
+            if !offsets.iter().all(|o| (-64..=64).contains(o)) {
+                return Err(Error::config(field, "an offset is not in -64..=64"));
+            }
+        }
+        if self.encoder.fine_layers.is_some() {
+            return Err(Error::config("encoder.fine_layers", "not beside context_layers"));
+        }
+        match &self.encoder.frontend {
+            FrontendConfig::Conv { stack, .. } if context.after().is_multiple_of(*stack) => Ok(()),
+            FrontendConfig::Conv { stack, .. } => {
+                let reason = format!(
+                    "they look ahead {} frames, not a multiple of the {stack} that are joined",
+                    context.after()
+                );
+                Err(Error::config(field, reason))
+            }
+            FrontendConfig::Linear { .. } => {
+                let reason = "they stand between a convolution and the joining of its frames";
+                Err(Error::config("encoder.context_layers", reason))
+            }
+        }
     }
 
     fn validate_transducer(&self) -> Result<()> {

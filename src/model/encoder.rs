@@ -1,5 +1,8 @@
-//! The encoder: subsampling front end and unidirectional residual LSTM layers, some of which may stand before the last subsampling.
+//! The encoder: subsampling front end and unidirectional residual LSTM layers; before the last subsampling there may be more of them, or
+//! layers that see frames around their own.
 
+mod center;
+mod context;
 mod recurrence;
 
 use super::self_attention::{SelfAttention, SelfAttentionScratch};
@@ -7,6 +10,8 @@ use super::weights::Weights;
 use crate::config::{FrontendConfig, ModelConfig};
 use crate::error::Result;
 use crate::nn::{Conv2d, ConvScratch, ConvState, LayerNorm, Linear};
+use center::{RunningMean, RunningMeanState};
+use context::{ContextLayers, ContextScratch, ContextState};
 use recurrence::{Fine, Layer, Places, Recurrence, by_step, channels_last, load_layers};
 
 /// Feature frames that pass the front end at once; bounds what it keeps.
@@ -15,7 +20,9 @@ const FEED_FRAMES: usize = 8;
 /// Encoder weights.
 #[derive(Debug)]
 pub(super) struct Encoder {
+    running_mean: Option<RunningMean>,
     convs: Option<[Conv2d; 2]>,
+    context: Option<ContextLayers>,
     input: Linear,
     fine: Option<Fine>,
     layers: Vec<Layer>,
@@ -23,12 +30,17 @@ pub(super) struct Encoder {
     norm: LayerNorm,
     inputs: usize,
     dim: usize,
+    lag: usize,
 }
 
 /// What one stream keeps between calls to the encoder.
 #[derive(Debug, Clone)]
 pub struct EncoderState {
+    running_mean: RunningMeanState,
     convs: Option<[ConvState; 2]>,
+    context: ContextState,
+    /// Encoder frames still to go in before the first comes out.
+    lag: usize,
     /// Front-end frames not yet joined into an encoder frame.
     stack: Vec<f32>,
     /// `[layers, 2, dim]`: `h` and `c` of every layer, then those of the fine layers.
@@ -38,11 +50,17 @@ pub struct EncoderState {
 }
 
 impl EncoderState {
+    /// Encoder frames still to go in before the first comes out.
+    pub fn lag_frames(&self) -> usize {
+        self.lag
+    }
+
     /// Bytes held.
     pub fn num_bytes(&self) -> usize {
         let convs = self.convs.iter().flatten().map(ConvState::num_bytes).sum::<usize>();
         let histories = self.histories.iter().map(Vec::capacity).sum::<usize>();
-        convs + (self.stack.capacity() + self.recurrent.capacity() + histories) * size_of::<f32>()
+        let front = self.running_mean.num_bytes() + convs + self.context.num_bytes();
+        front + (self.stack.capacity() + self.recurrent.capacity() + histories) * size_of::<f32>()
     }
 }
 
@@ -50,6 +68,7 @@ impl EncoderState {
 #[derive(Debug, Default)]
 pub struct EncoderBatch {
     conv: ConvScratch,
+    centered: Vec<f32>,
     between: Vec<f32>,
     /// Front-end frames of the stream that is being added, those its state held first.
     stack: Vec<f32>,
@@ -67,6 +86,9 @@ pub struct EncoderBatch {
     /// By stream: its histories, while its frames are here.
     histories: Vec<Vec<Vec<f32>>>,
     self_attention: SelfAttentionScratch,
+    /// By stream: its context, while its frames are here.
+    contexts: Vec<ContextState>,
+    context: ContextScratch,
 }
 
 impl EncoderBatch {
@@ -101,7 +123,8 @@ impl Encoder {
     /// [`Error::Model`](crate::Error::Model) naming the first tensor that does not fit.
     pub fn load(config: &ModelConfig, weights: &Weights<'_>) -> Result<Self> {
         let dim = config.encoder.dim;
-        let (convs, inputs, input, fine) = match config.encoder.frontend {
+        let running_mean = config.encoder.running_mean.map(RunningMean::new);
+        let (convs, inputs, context, input, fine) = match config.encoder.frontend {
             FrontendConfig::Conv { channels: [c1, c2], stack } => {
                 let bins = config.features.num_mel_bins;
                 let conv = |name: &str, out: usize, channels: usize, bins: usize| -> Result<_> {
@@ -112,21 +135,39 @@ impl Encoder {
                     Ok(Conv2d::new(&weight, bias, bins, channels))
                 };
                 let convs = [conv("conv1", c1, 1, bins)?, conv("conv2", c2, c1, bins / 2)?];
-                let joined = stack * c2 * (bins / 4);
-                let weight = weights.matrix("encoder.input.weight", dim, joined)?;
-                let bias = weights.tensor("encoder.input.bias", &[dim])?;
-                let weight = weight.columns(joined, &channels_last(stack, c2, bins / 4));
-                let fine = Fine::load(config, weights, c2, stack)?;
-                (Some(convs), bins, Linear::from_packed(weight.pack(joined), bias), fine)
+                let context = ContextLayers::load(config, weights, c2, stack)?;
+                let input = if let Some(layers) = &config.encoder.context_layers {
+                    weights.linear("encoder.input", dim, stack * layers.dim)?
+                } else {
+                    let joined = stack * c2 * (bins / 4);
+                    let weight = weights.matrix("encoder.input.weight", dim, joined)?;
+                    let bias = weights.tensor("encoder.input.bias", &[dim])?;
+                    let weight = weight.columns(joined, &channels_last(stack, c2, bins / 4));
+                    Linear::from_packed(weight.pack(joined), bias)
+                };
+                (Some(convs), bins, context, input, Fine::load(config, weights, c2, stack)?)
             }
             FrontendConfig::Linear { input_dim } => {
-                (None, input_dim, weights.linear("encoder.input", dim, input_dim)?, None)
+                (None, input_dim, None, weights.linear("encoder.input", dim, input_dim)?, None)
             }
         };
         let layers = load_layers(weights, "encoder.layers", config.encoder.num_layers, dim)?;
         let norm = weights.layer_norm("encoder.norm", dim)?;
         let self_attention = SelfAttention::load(&config.encoder, weights)?;
-        Ok(Self { convs, input, fine, layers, self_attention, norm, inputs, dim })
+        let lag = config.encoder.lag_frames();
+        Ok(Self {
+            running_mean,
+            convs,
+            context,
+            input,
+            fine,
+            layers,
+            self_attention,
+            norm,
+            inputs,
+            dim,
+            lag,
+        })
     }
 
     /// Values of a feature frame.
@@ -136,6 +177,7 @@ impl Encoder {
 
     pub fn num_parameters(&self) -> usize {
         self.convs.iter().flatten().map(Conv2d::num_parameters).sum::<usize>()
+            + self.context.as_ref().map_or(0, ContextLayers::num_parameters)
             + self.input.num_parameters()
             + self.fine.as_ref().map_or(0, Fine::num_parameters)
             + self.layers.iter().map(Layer::num_parameters).sum::<usize>()
@@ -155,6 +197,9 @@ impl Encoder {
 
     pub fn initial_state(&self) -> EncoderState {
         EncoderState {
+            running_mean: RunningMean::initial_state(self.inputs),
+            context: self.context.as_ref().map(ContextLayers::initial_state).unwrap_or_default(),
+            lag: self.lag,
             convs: self.convs.as_ref().map(|c| [c[0].initial_state(), c[1].initial_state()]),
             stack: Vec::new(),
             recurrent: vec![0.0; self.recurrent_size()],
@@ -166,6 +211,11 @@ impl Encoder {
         for (conv, state) in self.convs.iter().flatten().zip(state.convs.iter_mut().flatten()) {
             conv.reset(state);
         }
+        state.running_mean.reset();
+        if let Some(context) = &self.context {
+            context.reset(&mut state.context);
+        }
+        state.lag = self.lag;
         state.stack.clear();
         state.recurrent.fill(0.0);
         state.histories.iter_mut().for_each(Vec::clear);
@@ -175,11 +225,18 @@ impl Encoder {
     pub fn push(&self, batch: &mut EncoderBatch, state: &mut EncoderState, frames: &[f32]) {
         assert!(frames.len().is_multiple_of(self.inputs), "frames of {} values", self.inputs);
         assert_eq!(state.recurrent.len(), self.recurrent_size(), "foreign state");
-        let width = self.input.inputs();
+        let width = self.context.as_ref().map_or(self.input.inputs(), ContextLayers::inputs);
         let first = batch.joined.len() / width;
         batch.stack.clear();
         batch.stack.extend_from_slice(&state.stack);
         for part in frames.chunks(FEED_FRAMES * self.inputs) {
+            let part = if let Some(mean) = &self.running_mean {
+                batch.centered.clear();
+                mean.center_into(&mut state.running_mean, part, &mut batch.centered);
+                &batch.centered
+            } else {
+                part
+            };
             if let (Some([c1, c2]), Some([s1, s2])) = (&self.convs, &mut state.convs) {
                 batch.between.clear();
                 c1.forward_into(s1, part, &mut batch.conv, &mut batch.between);
@@ -192,13 +249,20 @@ impl Encoder {
         }
         state.stack.clear();
         state.stack.extend_from_slice(&batch.stack);
-        batch.spans.push((batch.joined.len() / width - first, first));
+        let count = batch.joined.len() / width - first;
+        batch.spans.push((count, first));
+        state.lag = state.lag.saturating_sub(count);
+        batch.contexts.push(std::mem::take(&mut state.context));
         batch.recurrent.extend_from_slice(&state.recurrent);
         batch.histories.push(std::mem::take(&mut state.histories));
     }
 
     /// Runs the layers over all streams that were added. A stream's results do not depend on the others.
     pub fn run(&self, batch: &mut EncoderBatch) {
+        if let Some(context) = &self.context {
+            let EncoderBatch { spans, joined, contexts, context: scratch, .. } = batch;
+            context.run(contexts, spans, joined, scratch);
+        }
         let (dim, rows) = (self.dim, batch.joined.len() / self.input.inputs());
         let EncoderBatch { spans, order, joined, rows: out, recurrence, recurrent, .. } = batch;
         order.clear();
@@ -246,6 +310,7 @@ impl EncoderBatch {
         let size = state.recurrent.len();
         state.recurrent.copy_from_slice(&self.recurrent[i * size..][..size]);
         state.histories = std::mem::take(&mut self.histories[i]);
+        state.context = std::mem::take(&mut self.contexts[i]);
     }
 
     /// Forgets all streams.
@@ -255,5 +320,6 @@ impl EncoderBatch {
         self.recurrent.clear();
         self.rows.clear();
         self.histories.clear();
+        self.contexts.clear();
     }
 }

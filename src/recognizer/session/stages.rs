@@ -16,7 +16,8 @@ impl Session {
         let per_frame = model.feature_dim() * model.config().subsampling();
         let left = self.frames.len() - self.encoded;
         // An upper bound: frames that wait inside the encoder's state can complete one more.
-        let possible = self.memory.num_frames() + left / per_frame + 1;
+        let possible = (self.memory.num_frames() + left / per_frame + 1)
+            .saturating_sub(self.encoder.lag_frames());
         let ended = self.phase == Phase::Finished;
         if !ended && !self.window.is_ready(self.block, possible, false) {
             return self.encoded..self.encoded;

@@ -1,0 +1,229 @@
+//! Layers that see frames around their own, at the rate of the front end: time-delay layers (Waibel et al., 1989) with residuals.
+//!
+//! A layer that looks ahead puts a frame out when the last one it sees has come, so that results trail what goes in by the sum of what
+//! the layers look ahead.
+
+use super::Weights;
+use super::recurrence::channels_last;
+use crate::config::{ContextLayersConfig, ModelConfig};
+use crate::error::Result;
+use crate::nn::kernels::kernels;
+use crate::nn::{LayerNorm, Linear};
+
+/// `x_t + outer(relu(inner(normed frames around t)))`.
+#[derive(Debug)]
+struct ContextLayer {
+    norm: LayerNorm,
+    inner: Linear,
+    outer: Linear,
+    /// Places of the frames seen, from the earliest one kept.
+    places: Vec<usize>,
+    /// Frames kept before and after a layer's own.
+    before: usize,
+    after: usize,
+}
+
+/// All layers with what stands before and after them.
+#[derive(Debug)]
+pub(super) struct ContextLayers {
+    input: Linear,
+    layers: Vec<ContextLayer>,
+    norm: LayerNorm,
+    stack: usize,
+}
+
+/// What one stream keeps, by layer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ContextState {
+    layers: Vec<LayerState>,
+}
+
+#[derive(Debug, Clone)]
+struct LayerState {
+    /// The last normed frames, at most `before + after`; zeros before the start.
+    seen: Vec<f32>,
+    /// Frames whose later neighbours have not come, at most `after`.
+    waiting: Vec<f32>,
+}
+
+/// Buffers of one caller. Nothing in them outlives a run.
+#[derive(Debug, Default)]
+pub(super) struct ContextScratch {
+    /// Frames stream by stream.
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    /// What the layer sees for each frame that it puts out, and these frames before it.
+    around: Vec<f32>,
+    residual: Vec<f32>,
+    inner: Vec<f32>,
+    /// Kept frames of a stream, then its new ones.
+    joined: Vec<f32>,
+    /// Frames of each stream.
+    counts: Vec<usize>,
+}
+
+impl ContextLayer {
+    fn load(
+        weights: &Weights<'_>,
+        config: &ContextLayersConfig,
+        layer: usize,
+        offsets: &[isize],
+    ) -> Result<Self> {
+        let name = |leaf: &str| format!("encoder.context_layers.{layer}.{leaf}");
+        let before = offsets.iter().map(|o| usize::try_from(-o).unwrap_or(0)).max().unwrap_or(0);
+        let after = offsets.iter().map(|o| usize::try_from(*o).unwrap_or(0)).max().unwrap_or(0);
+        let places = offsets.iter().map(|o| before.wrapping_add_signed(*o)).collect();
+        let (dim, hidden) = (config.dim, config.hidden_dim);
+        Ok(Self {
+            norm: weights.layer_norm(&name("norm"), dim)?,
+            inner: weights.linear(&name("inner"), hidden, offsets.len() * dim)?,
+            outer: weights.linear(&name("outer"), dim, hidden)?,
+            places,
+            before,
+            after,
+        })
+    }
+
+    fn initial_state(&self) -> LayerState {
+        let dim = self.norm.dim();
+        let mut seen = Vec::with_capacity((self.before + self.after) * dim);
+        seen.resize(self.before * dim, 0.0);
+        LayerState { seen, waiting: Vec::with_capacity(self.after * dim) }
+    }
+
+    /// Takes the frames in `s.x`, as many of each stream as `s.counts` says, and leaves there those that are complete.
+    fn run<'a>(
+        &self,
+        states: impl Iterator<Item = &'a mut ContextState>,
+        layer: usize,
+        s: &mut ContextScratch,
+    ) {
+        let dim = self.norm.dim();
+        s.normed.resize(s.x.len(), 0.0);
+        self.norm.forward_into(&s.x, &mut s.normed);
+        s.around.clear();
+        s.residual.clear();
+        let mut row = 0;
+        for (state, count) in states.zip(&mut s.counts) {
+            let LayerState { seen, waiting } = &mut state.layers[layer];
+            let new = row * dim..(row + *count) * dim;
+            row += *count;
+            s.joined.clear();
+            s.joined.extend_from_slice(seen);
+            s.joined.extend_from_slice(&s.normed[new.clone()]);
+            let held = s.joined.len() / dim;
+            let complete = held.saturating_sub(self.before + self.after);
+            for frame in 0..complete {
+                for place in &self.places {
+                    s.around.extend_from_slice(&s.joined[(frame + place) * dim..][..dim]);
+                }
+            }
+            seen.clear();
+            seen.extend_from_slice(&s.joined[complete * dim..]);
+            s.joined.clear();
+            s.joined.extend_from_slice(waiting);
+            s.joined.extend_from_slice(&s.x[new]);
+            s.residual.extend_from_slice(&s.joined[..complete * dim]);
+            waiting.clear();
+            waiting.extend_from_slice(&s.joined[complete * dim..]);
+            *count = complete;
+        }
+        let rows = s.residual.len() / dim;
+        s.inner.resize(rows * self.inner.outputs(), 0.0);
+        self.inner.forward_into(rows, &s.around, &mut s.inner);
+        for v in &mut s.inner {
+            *v = v.max(0.0);
+        }
+        s.x.resize(rows * dim, 0.0);
+        self.outer.forward_into(rows, &s.inner, &mut s.x);
+        kernels().add_scaled(1.0, &s.residual, &mut s.x);
+    }
+}
+
+impl ContextLayers {
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) naming the first tensor that does not fit.
+    pub fn load(
+        config: &ModelConfig,
+        weights: &Weights<'_>,
+        channels: usize,
+        stack: usize,
+    ) -> Result<Option<Self>> {
+        let Some(context) = &config.encoder.context_layers else {
+            return Ok(None);
+        };
+        let bins = config.features.num_mel_bins / 4;
+        let width = channels * bins;
+        let input = weights.matrix("encoder.context_input.weight", context.dim, width)?;
+        let input = input.columns(width, &channels_last(1, channels, bins)).pack(width);
+        let bias = weights.tensor("encoder.context_input.bias", &[context.dim])?;
+        let layers = context.offsets.iter().enumerate();
+        Ok(Some(Self {
+            input: Linear::from_packed(input, bias),
+            layers: layers
+                .map(|(l, offsets)| ContextLayer::load(weights, context, l, offsets))
+                .collect::<Result<_>>()?,
+            norm: weights.layer_norm("encoder.context_norm", context.dim)?,
+            stack,
+        }))
+    }
+
+    /// Values of what goes in for one encoder frame.
+    pub fn inputs(&self) -> usize {
+        self.stack * self.input.inputs()
+    }
+
+    pub fn num_parameters(&self) -> usize {
+        let layer = |l: &ContextLayer| {
+            l.norm.num_parameters() + l.inner.num_parameters() + l.outer.num_parameters()
+        };
+        self.input.num_parameters()
+            + self.layers.iter().map(layer).sum::<usize>()
+            + self.norm.num_parameters()
+    }
+
+    pub fn initial_state(&self) -> ContextState {
+        ContextState { layers: self.layers.iter().map(ContextLayer::initial_state).collect() }
+    }
+
+    pub fn reset(&self, state: &mut ContextState) {
+        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
+            state.seen.clear();
+            state.seen.resize(layer.before * self.norm.dim(), 0.0);
+            state.waiting.clear();
+        }
+    }
+
+    /// Replaces `joined`, what the front end has made for the streams' encoder frames, by what the layers make of it; `spans`, (encoder
+    /// frames, row of the first) of every stream, become those of the frames that are complete.
+    pub fn run(
+        &self,
+        states: &mut [ContextState],
+        spans: &mut [(usize, usize)],
+        joined: &mut Vec<f32>,
+        s: &mut ContextScratch,
+    ) {
+        let rows = joined.len() / self.input.inputs();
+        s.x.resize(rows * self.norm.dim(), 0.0);
+        self.input.forward_into(rows, joined, &mut s.x);
+        s.counts.clear();
+        s.counts.extend(spans.iter().map(|(frames, _)| frames * self.stack));
+        for (l, layer) in self.layers.iter().enumerate() {
+            layer.run(states.iter_mut(), l, s);
+        }
+        joined.resize(s.x.len(), 0.0);
+        self.norm.forward_into(&s.x, joined);
+        let mut first = 0;
+        for (span, count) in spans.iter_mut().zip(&s.counts) {
+            *span = (count / self.stack, first);
+            first += count / self.stack;
+        }
+    }
+}
+
+impl ContextState {
+    pub fn num_bytes(&self) -> usize {
+        let values = |l: &LayerState| l.seen.capacity() + l.waiting.capacity();
+        self.layers.iter().map(values).sum::<usize>() * size_of::<f32>()
+    }
+}
