@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
 from export import read_weights  # noqa: E402
-from model import Geometry, NeuralTransducer  # noqa: E402
+from model import Geometry, NeuralTransducer, RunningMean  # noqa: E402
 
 BATCHES = [1, 8, 16]
 TURNS, ROUNDS = 5, 300
@@ -76,16 +76,54 @@ class Graph:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+def sides(layer):
+    """Frames that a context layer sees before and after its own."""
+    return max(0, -min(layer.offsets)), max(0, max(layer.offsets))
+
+
+def reference(encoder, x, state):
+    """The same block in PyTorch, by the encoder's own parts: x [1, frames, mel] and a state in the middle of a stream -> [U, 1, dim]."""
+    if isinstance(encoder.running_mean, RunningMean):
+        total, centred = state["sum"][0, 0, 0], []
+        for frame, share in zip(x[0], state["shares"][0, 0, :, 0]):
+            total = total * encoder.running_mean.fade + frame
+            centred.append(frame - total * share)
+        x = torch.stack(centred)[None]
+    z = encoder.frontend(x).transpose(0, 1)  # [U, 1, W]
+    if hasattr(encoder, "context_layers"):
+        stack = encoder.frontend.stack
+        rows = len(z) * stack
+        z = encoder.context_input(z.reshape(rows, 1, -1))
+        for i, layer in enumerate(encoder.context_layers):
+            before, after = sides(layer)
+            seen = torch.cat([state[f"seen{i}"], layer.norm(z)])
+            inner = torch.cat([seen[before + o : before + o + rows] for o in layer.offsets], dim=-1)
+            z = torch.cat([state[f"waiting{i}"], z])[:rows] if after else z
+            z = z + layer.outer(torch.relu(layer.inner(inner)))
+        z = encoder.context_norm(z).reshape(rows // stack, 1, -1)
+        return encoder.norm(encoder.recur(encoder.layers, encoder.input(z)))
+    return encoder(x).transpose(0, 1)
+
+
 def encoder_session(encoder, attention, frames, inputs):
     g, front = Graph(), encoder.frontend
     conv = lambda x, layer: g.add("Relu", g.add("Conv", x, g.const(layer.weight.detach().numpy()), g.const(layer.bias.detach().numpy()),
                                                 strides=[2, 2], pads=[0, 1, 0, 1]))
-    x = conv(g.add("Concat", "before1", "x", axis=2), front.conv1)
+    x, outputs = "x", ["next2"]
+    if isinstance(encoder.running_mean, RunningMean):
+        # Sums of the frames so far by one product; `shares` are 1 / (count + prior), which the caller counts.
+        fade = encoder.running_mean.fade
+        ago = np.arange(frames)[:, None] - np.arange(frames)
+        within = np.where(ago >= 0, fade ** np.maximum(ago, 0), 0.0)
+        sums = g.add("Add", g.add("MatMul", g.const(within), x), g.add("Mul", "sum", g.const(fade ** np.arange(1, frames + 1)[:, None])))
+        g.add("Slice", sums, g.ints(-1), g.ints(2**31), g.ints(2), outputs=["next_sum"])
+        x = g.add("Sub", x, g.add("Mul", sums, "shares"))
+        outputs.append("next_sum")
+    x = conv(g.add("Concat", "before1", x, axis=2), front.conv1)
     last = g.add("Slice", x, g.ints(-1), g.ints(2**31), g.ints(2))
     g.add("Identity", last, outputs=["next2"])
     x = conv(g.add("Concat", "before2", x, axis=2), front.conv2)
     x = g.add("Transpose", x, perm=[2, 0, 1, 3])  # [T/4, 1, C, mel/4]
-    outputs = ["next2"]
 
     def residual(x, layers, prefix):
         for i, layer in enumerate(layers):
@@ -95,6 +133,23 @@ def encoder_session(encoder, attention, frames, inputs):
         return x
 
     fine = g.add("Reshape", x, g.ints(frames // front.factor * front.stack, 1, -1))
+    if hasattr(encoder, "context_layers"):
+        rows = frames // front.factor * front.stack
+        x = g.linear(fine, encoder.context_input)
+        for i, layer in enumerate(encoder.context_layers):
+            before, after = sides(layer)
+            seen = g.add("Concat", f"seen{i}", g.norm(x, layer.norm), axis=0)
+            place = lambda start, end: g.add("Slice", seen, g.ints(start), g.ints(end), g.ints(0))
+            inner = g.add("Relu", g.linear(g.add("Concat", *(place(before + o, before + o + rows) for o in layer.offsets), axis=-1), layer.inner))
+            g.add("Slice", seen, g.ints(rows), g.ints(2**31), g.ints(0), outputs=[f"next_seen{i}"])
+            if after:
+                waiting = g.add("Concat", f"waiting{i}", x, axis=0)
+                g.add("Slice", waiting, g.ints(rows), g.ints(2**31), g.ints(0), outputs=[f"next_waiting{i}"])
+                x = g.add("Slice", waiting, g.ints(0), g.ints(rows), g.ints(0))
+                outputs.append(f"next_waiting{i}")
+            x = g.add("Add", x, g.linear(inner, layer.outer))
+            outputs.append(f"next_seen{i}")
+        x = g.norm(x, encoder.context_norm)
     x = g.linear(g.add("Reshape", x, g.ints(frames // front.factor, 1, -1)), encoder.input)
     if hasattr(encoder, "fine_layers"):
         fine = g.norm(residual(g.linear(fine, encoder.fine_input), encoder.fine_layers, "f"), encoder.fine_norm)
@@ -166,8 +221,16 @@ def main():
         layers |= {f"f{i}": fine["dim"] for i in range(fine["num_layers"])}
     for name, width in layers.items():
         feed |= {f"h{name}": np.zeros((1, 1, width), np.float32), f"c{name}": np.zeros((1, 1, width), np.float32)}
+    if mean := config["encoder"].get("running_mean"):
+        feed |= {"sum": noise(1, 1, 1, mel), "shares": np.full((1, 1, frames, 1), 1 / (mean["prior_frames"] + 300), np.float32)}
+    if context := config["encoder"].get("context_layers"):
+        for i, layer in enumerate(model.encoder.context_layers):
+            before, after = sides(layer)
+            feed[f"seen{i}"] = noise(before + after, 1, context["dim"])
+            if after:
+                feed[f"waiting{i}"] = noise(after, 1, context["dim"])
     encoder = encoder_session(model.encoder, a, frames, shapes(feed))
-    h = model.encoder(torch.from_numpy(x[0]))
+    h = reference(model.encoder, torch.from_numpy(x[0]), {k: torch.from_numpy(v) for k, v in feed.items()}).transpose(0, 1)
     keys, values = a.key(h)[0].numpy(), a.value(h)[0].numpy()
     got = dict(zip([o.name for o in encoder.get_outputs()], encoder.run(None, feed)))
     assert np.abs(got["keys"][:, 0] - keys).max() < 1e-4 and np.abs(got["values"][:, 0] - values).max() < 1e-4

@@ -38,6 +38,11 @@ impl Linear {
         self.weight.outputs()
     }
 
+    /// Whether its matrix has 8 bits.
+    pub fn is_int8(&self) -> bool {
+        self.weight.is_int8()
+    }
+
     /// Number of weights and biases.
     pub fn num_parameters(&self) -> usize {
         (self.inputs() + 1) * self.outputs()

@@ -1,9 +1,11 @@
 """The laboratory's variants are models that exist, and its measures count what they say."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from golden import TOKENS, tiny_config
 from lab import EXPERIMENTS, plot, products_a_block, report, variant_config
+from lab_alignments import viterbi_ctc
 from model import Geometry, NeuralTransducer, alignment
 
 VARIANTS = [(experiment, name) for experiment, variants in EXPERIMENTS.items() for name in variants]
@@ -62,3 +65,17 @@ def test_pictures_show_every_variant(tmp_path):
     plot(path, tmp_path)
     assert "back 2, ahead 1" in (tmp_path / "lab-window.svg").read_text()
     assert "MLP" in (tmp_path / "lab-blocks.svg").read_text()
+
+
+@pytest.mark.parametrize("tokens", [[1], [1, 2], [2, 2], [1, 2, 1]])
+def test_the_ctc_path_is_the_best_of_all(tokens):
+    steps = 5
+    log_probs = np.log(np.random.default_rng(len(tokens)).dirichlet(np.ones(3), steps))
+    best = (-np.inf, None)
+    for path in itertools.product(range(3), repeat=steps):
+        runs = [(t, list(g)) for t, g in itertools.groupby(range(steps), key=lambda i: path[i])]
+        if [t for t, _ in runs if t] == tokens:
+            best = max(best, (sum(log_probs[i, t] for i, t in enumerate(path)), [(g[0], g[-1]) for t, g in runs if t]))
+    assert viterbi_ctc(log_probs, np.array(tokens)) == best[1]
+    if len(tokens) > 1:
+        assert viterbi_ctc(log_probs[: len(tokens) - 1], np.array(tokens)) is None

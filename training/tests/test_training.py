@@ -17,11 +17,14 @@ from data import Augment, Batch, Corpus, buckets, frame_targets, make_batch, ste
 from export import quantize, tensors_of
 from golden import TOKENS, tiny_config
 from loop import greedy_errors
-from model import Geometry, NeuralTransducer, alignment
+from model import Geometry, NeuralTransducer, RunningMean, alignment
 
 torch.set_num_threads(1)
 STILL = {"speed": 0.0, "vtlp": 0.0, "gain": 0.0, "equaliser": 0.0, "noise_share": 0.0, "snr_db": [5, 30], "room_share": 0.0,
          "freq_masks": 0, "freq_width": 0, "time_masks": 0, "time_width": 0, "time_share": 0.0}
+PLAIN = NeuralTransducer(tiny_config(), len(TOKENS))
+CONTEXT = {"running_mean": {"prior_frames": 20.0, "horizon_frames": 50.0},
+           "context_layers": {"dim": 16, "hidden_dim": 24, "offsets": [[-1, 0, 1], [-2, 0], [-3, 0, 1]]}}
 
 
 def test_a_token_stands_in_the_block_in_which_it_ends():
@@ -69,7 +72,7 @@ def test_augmented_sounds_lie_where_their_times_say(tmp_path, changes):
     corpus = small_corpus(tmp_path)
     augment = Augment({**STILL, **changes}, corpus)
     for seed in range(5):
-        batch = make_batch(corpus, corpus.utterances, 8, 32, augment, torch.Generator().manual_seed(seed))
+        batch = make_batch(corpus, corpus.utterances, PLAIN, 32, augment, torch.Generator().manual_seed(seed))
         for i, (start, end) in enumerate(zip(batch.starts, batch.ends)):
             loud = batch.features[i].mean(dim=1)
             loud = torch.nonzero(loud > loud.max() - 3).flatten()
@@ -79,8 +82,8 @@ def test_augmented_sounds_lie_where_their_times_say(tmp_path, changes):
 
 def test_no_augmentation_leaves_the_features_and_times_alone(tmp_path):
     corpus = small_corpus(tmp_path)
-    plain = make_batch(corpus, corpus.utterances, 8, 32)
-    still = make_batch(corpus, corpus.utterances, 8, 32, Augment(STILL, corpus), torch.Generator().manual_seed(0))
+    plain = make_batch(corpus, corpus.utterances, PLAIN, 32)
+    still = make_batch(corpus, corpus.utterances, PLAIN, 32, Augment(STILL, corpus), torch.Generator().manual_seed(0))
     assert torch.equal(plain.lengths, still.lengths)
     for i, u in enumerate(corpus.utterances):
         assert torch.allclose(plain.features[i, : u["frames"]], still.features[i, : u["frames"]], atol=1e-4)
@@ -151,7 +154,8 @@ def test_the_mean_of_checkpoints():
 
 def test_greedy_errors_are_counted_by_kind(tmp_path):
     class Fixed(torch.nn.Module):
-        subsampling, weight = 8, torch.nn.Parameter(torch.zeros(1))
+        subsampling = 8
+        num_frames = PLAIN.num_frames
 
         def greedy(self, features, lengths, geometry, bias):
             return [[(1, 0)], [(9, 0), (3, 0)], []][: len(features)]
@@ -162,6 +166,41 @@ def test_greedy_errors_are_counted_by_kind(tmp_path):
     rows = [u for u in corpus.utterances if u["split"] == "dev"]  # tokens 1, 3 and 5
     counts = greedy_errors(model, corpus, rows, None, 0, lambda: torch.no_grad())
     assert counts == {"utterances": 3, "tokens": 3, "replace": 0, "delete": 1, "insert": 1, "percent": 66.67}
+
+
+def test_the_running_mean_is_the_recursion_that_it_is_named_after():
+    mean = RunningMean({"prior_frames": 20.0, "horizon_frames": 50.0})
+    x = torch.randn(2, 3 * RunningMean.CHUNK + 17, 5) + 2.0
+    y, total, count = mean(x), torch.zeros(2, 5), 0.0
+    for t in range(x.shape[1]):
+        total, count = 0.98 * total + x[:, t], 0.98 * count + 1.0
+        assert torch.allclose(y[:, t], x[:, t] - total / (count + 20.0), atol=1e-5)
+
+
+def test_frames_with_context_depend_on_what_they_wait_for_and_on_no_more():
+    torch.manual_seed(3)
+    model = NeuralTransducer(tiny_config(encoder=CONTEXT), len(TOKENS)).eval()
+    assert model.encoder.lag == 1  # two frames of 40 ms
+    x = torch.randn(1, 96, 16)
+    with torch.no_grad():
+        h = model.encoder(x)
+        assert h.shape[1] == model.num_frames(96) == 11
+        for u in (0, 4, 10):
+            end = 8 * (u + 2)  # feature frames of its own and of the encoder frame after it
+            later = x.clone()
+            later[:, end:] += 1.0
+            assert torch.allclose(model.encoder(later)[:, : u + 1], h[:, : u + 1], atol=1e-5)
+            later[:, end - 1] += 1.0
+            assert not torch.allclose(model.encoder(later)[:, u], h[:, u], atol=1e-3)
+
+
+def test_batches_have_the_frames_that_the_encoder_gives(tmp_path):
+    corpus = small_corpus(tmp_path)
+    model = NeuralTransducer(tiny_config(encoder=CONTEXT), len(TOKENS)).eval()
+    batch, plain = (make_batch(corpus, corpus.utterances, m, 32) for m in (model, PLAIN))
+    assert torch.equal(batch.lengths, plain.lengths - 1)
+    with torch.no_grad():
+        assert model.encoder(batch.features).shape[1] == int(batch.lengths.max())
 
 
 def test_the_lstm_kernel_equals_torch_within_bf16(monkeypatch):

@@ -48,3 +48,33 @@ impl RunningMeanState {
         self.sum.capacity() * size_of::<f32>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_frames_share_fades_and_the_split_does_not_matter() {
+        let mean =
+            RunningMean::new(RunningMeanConfig { prior_frames: 10.0, horizon_frames: 100.0 });
+        let frames: Vec<f32> = (0..2000).map(|i| 3.0 + (i as f32 * 0.7).sin()).collect();
+        let (mut whole, mut parts) = (Vec::new(), Vec::new());
+        mean.center_into(&mut RunningMean::initial_state(2), &frames, &mut whole);
+        let mut state = RunningMean::initial_state(2);
+        for part in frames.chunks(14) {
+            mean.center_into(&mut state, part, &mut parts);
+        }
+        assert_eq!(whole, parts);
+        // sum / (count + prior), written out for the third frame of the first bin.
+        let fade = 0.99_f32;
+        let sum = (frames[0] * fade + frames[2]) * fade + frames[4];
+        let count = (fade + 1.0) * fade + 1.0;
+        assert!((whole[4] - (frames[4] - sum / (count + 10.0))).abs() < 1e-5);
+        // At last the count is 100, so that a tenth and a bit of the common 3 is left.
+        let last = &whole[whole.len() - 200..];
+        let left = last.iter().sum::<f32>() / last.len() as f32;
+        assert!((left - 3.0 * 10.0 / 110.0).abs() < 0.05, "{left}");
+        state.reset();
+        assert_eq!((state.sum.as_slice(), state.count), ([0.0; 2].as_slice(), 0.0));
+    }
+}

@@ -3,6 +3,9 @@
 //! A layer that looks ahead puts a frame out when the last one it sees has come, so that results trail what goes in by the sum of what
 //! the layers look ahead.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use super::Weights;
 use super::recurrence::channels_last;
 use crate::config::{ContextLayersConfig, ModelConfig};
@@ -30,6 +33,8 @@ pub(super) struct ContextLayers {
     layers: Vec<ContextLayer>,
     norm: LayerNorm,
     stack: usize,
+    /// Whether normed frames have 16 bits.
+    half: bool,
 }
 
 /// What one stream keeps, by layer.
@@ -41,9 +46,73 @@ pub(super) struct ContextState {
 #[derive(Debug, Clone)]
 struct LayerState {
     /// The last normed frames, at most `before + after`; zeros before the start.
-    seen: Vec<f32>,
+    seen: Kept,
     /// Frames whose later neighbours have not come, at most `after`.
     waiting: Vec<f32>,
+}
+
+/// Frames in the precision in which they are kept.
+#[derive(Debug, Clone)]
+enum Kept {
+    Single(Vec<f32>),
+    Half(Vec<f16>),
+}
+
+impl Kept {
+    /// Zeros, with room for `capacity` values.
+    fn zeros(values: usize, capacity: usize, half: bool) -> Self {
+        let mut kept = if half {
+            Self::Half(Vec::with_capacity(capacity))
+        } else {
+            Self::Single(Vec::with_capacity(capacity))
+        };
+        kept.fill_zeros(values);
+        kept
+    }
+
+    fn fill_zeros(&mut self, values: usize) {
+        match self {
+            Self::Single(v) => {
+                v.clear();
+                v.resize(values, 0.0);
+            }
+            Self::Half(v) => {
+                v.clear();
+                v.resize(values, f16::ZERO);
+            }
+        }
+    }
+
+    fn append_to(&self, out: &mut Vec<f32>) {
+        match self {
+            Self::Single(v) => out.extend_from_slice(v),
+            Self::Half(v) => {
+                let start = out.len();
+                out.resize(start + v.len(), 0.0);
+                v.convert_to_f32_slice(&mut out[start..]);
+            }
+        }
+    }
+
+    fn replace(&mut self, values: &[f32]) {
+        match self {
+            Self::Single(v) => {
+                v.clear();
+                v.extend_from_slice(values);
+            }
+            Self::Half(v) => {
+                v.resize(values.len(), f16::ZERO);
+                v.convert_from_f32_slice(values);
+            }
+        }
+    }
+
+    fn num_bytes(&self) -> usize {
+        match self {
+            Self::Single(v) => v.capacity() * size_of::<f32>(),
+            Self::Half(v) => v.capacity() * size_of::<f16>(),
+        }
+    }
 }
 
 /// Buffers of one caller. Nothing in them outlives a run.
@@ -58,6 +127,7 @@ pub(super) struct ContextScratch {
     inner: Vec<f32>,
     /// Kept frames of a stream, then its new ones.
     joined: Vec<f32>,
+    halves: Vec<f16>,
     /// Frames of each stream.
     counts: Vec<usize>,
 }
@@ -84,11 +154,13 @@ impl ContextLayer {
         })
     }
 
-    fn initial_state(&self) -> LayerState {
+    fn initial_state(&self, half: bool) -> LayerState {
         let dim = self.norm.dim();
-        let mut seen = Vec::with_capacity((self.before + self.after) * dim);
-        seen.resize(self.before * dim, 0.0);
-        LayerState { seen, waiting: Vec::with_capacity(self.after * dim) }
+        let most = (self.before + self.after) * dim;
+        LayerState {
+            seen: Kept::zeros(self.before * dim, most, half),
+            waiting: Vec::with_capacity(self.after * dim),
+        }
     }
 
     /// Takes the frames in `s.x`, as many of each stream as `s.counts` says, and leaves there those that are complete.
@@ -96,11 +168,18 @@ impl ContextLayer {
         &self,
         states: impl Iterator<Item = &'a mut ContextState>,
         layer: usize,
+        half: bool,
         s: &mut ContextScratch,
     ) {
         let dim = self.norm.dim();
         s.normed.resize(s.x.len(), 0.0);
         self.norm.forward_into(&s.x, &mut s.normed);
+        if half {
+            // At once, so that results do not depend on where the frames were split.
+            s.halves.resize(s.normed.len(), f16::ZERO);
+            s.halves.convert_from_f32_slice(&s.normed);
+            s.halves.convert_to_f32_slice(&mut s.normed);
+        }
         s.around.clear();
         s.residual.clear();
         let mut row = 0;
@@ -109,7 +188,7 @@ impl ContextLayer {
             let new = row * dim..(row + *count) * dim;
             row += *count;
             s.joined.clear();
-            s.joined.extend_from_slice(seen);
+            seen.append_to(&mut s.joined);
             s.joined.extend_from_slice(&s.normed[new.clone()]);
             let held = s.joined.len() / dim;
             let complete = held.saturating_sub(self.before + self.after);
@@ -118,8 +197,7 @@ impl ContextLayer {
                     s.around.extend_from_slice(&s.joined[(frame + place) * dim..][..dim]);
                 }
             }
-            seen.clear();
-            seen.extend_from_slice(&s.joined[complete * dim..]);
+            seen.replace(&s.joined[complete * dim..]);
             s.joined.clear();
             s.joined.extend_from_slice(waiting);
             s.joined.extend_from_slice(&s.x[new]);
@@ -158,11 +236,13 @@ impl ContextLayers {
         let input = input.columns(width, &channels_last(1, channels, bins)).pack(width);
         let bias = weights.tensor("encoder.context_input.bias", &[context.dim])?;
         let layers = context.offsets.iter().enumerate();
+        let layers = layers
+            .map(|(l, offsets)| ContextLayer::load(weights, context, l, offsets))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Some(Self {
             input: Linear::from_packed(input, bias),
-            layers: layers
-                .map(|(l, offsets)| ContextLayer::load(weights, context, l, offsets))
-                .collect::<Result<_>>()?,
+            half: layers.iter().all(|layer| layer.inner.is_int8()),
+            layers,
             norm: weights.layer_norm("encoder.context_norm", context.dim)?,
             stack,
         }))
@@ -183,13 +263,13 @@ impl ContextLayers {
     }
 
     pub fn initial_state(&self) -> ContextState {
-        ContextState { layers: self.layers.iter().map(ContextLayer::initial_state).collect() }
+        let layers = self.layers.iter().map(|layer| layer.initial_state(self.half));
+        ContextState { layers: layers.collect() }
     }
 
     pub fn reset(&self, state: &mut ContextState) {
         for (layer, state) in self.layers.iter().zip(&mut state.layers) {
-            state.seen.clear();
-            state.seen.resize(layer.before * self.norm.dim(), 0.0);
+            state.seen.fill_zeros(layer.before * self.norm.dim());
             state.waiting.clear();
         }
     }
@@ -209,7 +289,7 @@ impl ContextLayers {
         s.counts.clear();
         s.counts.extend(spans.iter().map(|(frames, _)| frames * self.stack));
         for (l, layer) in self.layers.iter().enumerate() {
-            layer.run(states.iter_mut(), l, s);
+            layer.run(states.iter_mut(), l, self.half, s);
         }
         joined.resize(s.x.len(), 0.0);
         self.norm.forward_into(&s.x, joined);
@@ -223,7 +303,7 @@ impl ContextLayers {
 
 impl ContextState {
     pub fn num_bytes(&self) -> usize {
-        let values = |l: &LayerState| l.seen.capacity() + l.waiting.capacity();
-        self.layers.iter().map(values).sum::<usize>() * size_of::<f32>()
+        let bytes = |l: &LayerState| l.seen.num_bytes() + l.waiting.capacity() * size_of::<f32>();
+        self.layers.iter().map(bytes).sum()
     }
 }
