@@ -230,7 +230,7 @@ impl Encoder {
         batch.stack.clear();
         batch.stack.extend_from_slice(&state.stack);
         for part in frames.chunks(FEED_FRAMES * self.inputs) {
-            let part = if let Some(mean) = &self.running_mean {
+            let part = if let Some(mean) = self.running_mean {
                 batch.centered.clear();
                 mean.center_into(&mut state.running_mean, part, &mut batch.centered);
                 &batch.centered

@@ -26,7 +26,7 @@ impl RunningMean {
     }
 
     /// Appends `frames` without their means to `out`.
-    pub fn center_into(&self, state: &mut RunningMeanState, frames: &[f32], out: &mut Vec<f32>) {
+    pub fn center_into(self, state: &mut RunningMeanState, frames: &[f32], out: &mut Vec<f32>) {
         for frame in frames.chunks_exact(state.sum.len()) {
             state.count = state.count * self.fade + 1.0;
             let share = 1.0 / (state.count + self.prior);
