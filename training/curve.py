@@ -37,7 +37,7 @@ def draw(rows, out):
         axes.plot(*zip(*points), marker="o", markersize=3, label=name)
     axes.set(xlabel="hours of training (one core)", ylabel="greedy phone error rate of dev, %", ylim=(0, None), xlim=(0, None))
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(fontsize=7, loc="upper right")
     figure.tight_layout()
     figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None)
 

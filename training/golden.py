@@ -107,7 +107,7 @@ def spread_logits(model, utterances, geometry, rng):
     scale = 3.0 / seen.std(dim=0)
     model.transducer.output.weight.mul_(scale[:, None])
     model.transducer.output.bias.copy_(-seen.mean(dim=0) * scale)
-    wanted = TOKENS_A_BLOCK * sum(-(-model.num_frames(len(f)) // geometry.block) for f in utterances)
+    wanted = TOKENS_A_BLOCK * sum(-(-len(f) // model.subsampling // geometry.block) for f in utterances)
     for _ in range(ROUNDS):
         counts = torch.zeros(len(TOKENS))
         for features in utterances:

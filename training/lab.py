@@ -335,6 +335,7 @@ def plot(path, folder):
             axes.set_yticks(range(len(of)), [r["variant"] for r in of])
             axes.invert_yaxis()
             axes.set_xlabel("phone error rate, %; bars: mean of the dev sets")
+            axes.set_xlim(0, min(100, axes.get_xlim()[1]))  # what repeats itself has more errors than phones
             axes.legend(fontsize=7)
         figure.tight_layout()
         figure.savefig(folder / f"lab-{experiment}.svg", metadata={"Date": None})
