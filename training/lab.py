@@ -48,7 +48,8 @@ EXPERIMENTS = {
                for back, ahead in ((0, 0), (2, 0), (8, 0), (16, 0), (0, 2), (8, 1), (8, 2), (8, 4))}
     | {f"whole utterance, {score}": {"attention": {"score": score, "max_positions": 0}, "block": 160, **PAPER} for score in ("dot", "location")},
     "layers": {f"state {s}, emit {e}": {"transducer": {"state_layers": s, "emit_layers": e}, **SHIPPED} for s in (1, 2) for e in (1, 2)}
-    | {"input feeding": {"transducer": {"input_feeding": True}, **SHIPPED}},
+    | {"input feeding": {"transducer": {"input_feeding": True}, **SHIPPED}}
+    | {f"encoder cut after layer {n}": {"encoder_layers": n, **SHIPPED} for n in (1, 2, 3)},
     "alignments": {name: {"times": times, **PAPER, "block": 4} for name, times in {
         "GMM-HMM": ["given"], "CTC": ["ctc"], "own, from GMM-HMM": ["given", "own"], "own, from CTC": ["ctc", "own"],
         "own twice, from CTC": ["ctc", "own", "own"]}.items()},
@@ -72,8 +73,8 @@ def variant_config(base, changes):
 class Frames:
     """Encoder frames of utterances, computed once, in a file of 16-bit numbers."""
 
-    def __init__(self, run, corpus, model, rows, tail, autocast):
-        path, index = run / "frames.f16", run / "frames.json"
+    def __init__(self, run, corpus, model, rows, tail, autocast, name="frames"):
+        path, index = run / f"{name}.f16", run / f"{name}.json"
         self.dim = model.config["encoder"]["dim"]
         if not index.exists():
             at, found = 0, {}
@@ -151,7 +152,9 @@ class Lab:
         self.rows = subset(self.corpus, args.hours, 1)
         self.dev = {name: dev_rows(self.corpus, name, args.limit) for name in self.settings["dev_sets"]}
         every = self.rows + [u for rows in self.dev.values() for u in rows]
-        self.frames = Frames(self.run, self.corpus, shared, every, tail, self.autocast)
+        self.make_frames = lambda model, name: Frames(self.run, self.corpus, model, every, tail, self.autocast, name)
+        self.shared, self.whole = shared, self.make_frames(shared, "frames")
+        self.frames = self.whole
 
     @staticmethod
     def read(path):
@@ -267,7 +270,11 @@ class Lab:
 
     def variant(self, experiment, name, changes):
         config = variant_config(self.base, changes)
-        shifts = None
+        self.frames, shifts = self.whole, None
+        if layers := changes.get("encoder_layers"):
+            cut = copy.deepcopy(self.shared)
+            cut.encoder.layers = cut.encoder.layers[:layers]
+            self.frames = self.make_frames(cut, f"frames-{layers}")
         if "times" in changes:
             model, seconds, shifts = self.with_times(config, changes["times"])
         else:
