@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::nn::{Conv2d, ConvScratch, ConvState, LayerNorm, Linear};
 use center::{RunningMean, RunningMeanState};
 use context::{ContextLayers, ContextScratch, ContextState};
-use recurrence::{Fine, Layer, Places, Recurrence, by_step, channels_last, load_layers};
+use recurrence::{Fine, Layer, Places, Recurrence, by_step, load_layers, load_projection};
 
 /// Feature frames that pass the front end at once; bounds what it keeps.
 const FEED_FRAMES: usize = 8;
@@ -139,11 +139,7 @@ impl Encoder {
                 let input = if let Some(layers) = &config.encoder.context_layers {
                     weights.linear("encoder.input", dim, stack * layers.dim)?
                 } else {
-                    let joined = stack * c2 * (bins / 4);
-                    let weight = weights.matrix("encoder.input.weight", dim, joined)?;
-                    let bias = weights.tensor("encoder.input.bias", &[dim])?;
-                    let weight = weight.columns(joined, &channels_last(stack, c2, bins / 4));
-                    Linear::from_packed(weight.pack(joined), bias)
+                    load_projection(weights, "encoder.input", dim, [stack, c2, bins / 4])?
                 };
                 (Some(convs), bins, context, input, Fine::load(config, weights, c2, stack)?)
             }

@@ -168,8 +168,8 @@ impl Model {
 
     /// Takes feature frames `[t, feature_dim]` and appends the encoder frames they complete,
     /// `[n, encoder_dim]`. Returns `n`. The results do not depend on the split of the frames.
-    /// Encoder frame `u` is complete after `subsampling * (u + 1)` feature frames; frames that
-    /// do not complete one stay in the state. [`Model::push`] and what follows spare its buffers.
+    /// Encoder frame `u` is complete after `subsampling * (u + 1 + lag)` feature frames, with the
+    /// `lag_frames` of the configuration; frames that do not complete one stay in the state. [`Model::push`] and what follows spare its buffers.
     ///
     /// # Panics
     /// If `frames` is not a whole number of frames or `state` comes from another model.

@@ -7,7 +7,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::Weights;
-use super::recurrence::channels_last;
+use super::recurrence::load_projection;
 use crate::config::{ContextLayersConfig, ModelConfig};
 use crate::error::Result;
 use crate::nn::kernels::kernels;
@@ -231,16 +231,14 @@ impl ContextLayers {
             return Ok(None);
         };
         let bins = config.features.num_mel_bins / 4;
-        let width = channels * bins;
-        let input = weights.matrix("encoder.context_input.weight", context.dim, width)?;
-        let input = input.columns(width, &channels_last(1, channels, bins)).pack(width);
-        let bias = weights.tensor("encoder.context_input.bias", &[context.dim])?;
+        let shape = [1, channels, bins];
+        let input = load_projection(weights, "encoder.context_input", context.dim, shape)?;
         let layers = context.offsets.iter().enumerate();
         let layers = layers
             .map(|(l, offsets)| ContextLayer::load(weights, context, l, offsets))
             .collect::<Result<Vec<_>>>()?;
         Ok(Some(Self {
-            input: Linear::from_packed(input, bias),
+            input,
             half: layers.iter().all(|layer| layer.inner.is_int8()),
             layers,
             norm: weights.layer_norm("encoder.context_norm", context.dim)?,

@@ -120,14 +120,11 @@ impl Fine {
             return Ok(None);
         };
         let bins = config.features.num_mel_bins / 4;
-        let width = channels * bins;
-        let input = weights.matrix("encoder.fine_input.weight", dim, width)?;
-        let input = input.columns(width, &channels_last(1, channels, bins)).pack(width);
-        let bias = weights.tensor("encoder.fine_input.bias", &[dim])?;
+        let input = load_projection(weights, "encoder.fine_input", dim, [1, channels, bins])?;
         let outputs = config.encoder.dim;
         let output = weights.matrix("encoder.fine_output.weight", outputs, stack * dim)?;
         Ok(Some(Self {
-            input: Linear::from_packed(input, bias),
+            input,
             layers: load_layers(weights, "encoder.fine_layers", num_layers, dim)?,
             norm: weights.layer_norm("encoder.fine_norm", dim)?,
             output: Linear::from_packed(output.pack(stack * dim), vec![0.0; outputs]),
@@ -195,9 +192,23 @@ pub(super) fn by_step(spans: &[(usize, usize)], order: &[usize]) -> impl Iterato
     })
 }
 
+/// The projection `name` of joined frames `[stack, channels, bins]` of the front end to `dim` values.
+pub(super) fn load_projection(
+    weights: &Weights<'_>,
+    name: &str,
+    dim: usize,
+    shape: [usize; 3],
+) -> Result<Linear> {
+    let width = shape.iter().product();
+    let weight = weights.matrix(&format!("{name}.weight"), dim, width)?;
+    let bias = weights.tensor(&format!("{name}.bias"), &[dim])?;
+    let weight = weight.columns(width, &channels_last(shape));
+    Ok(Linear::from_packed(weight.pack(width), bias))
+}
+
 /// Where the columns of the input projection, which the weights store as `[stack, channels, bins]`, stand in the order
 /// `[stack, bins, channels]`, which the convolution here puts out.
-pub(super) fn channels_last(stack: usize, channels: usize, bins: usize) -> Vec<usize> {
+fn channels_last([stack, channels, bins]: [usize; 3]) -> Vec<usize> {
     let place = |i: usize| {
         let (frame, m, c) = (i / (channels * bins), i / channels % bins, i % channels);
         (frame * channels + c) * bins + m
