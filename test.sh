@@ -63,7 +63,7 @@ else
 fi
 
 python=
-modules="import torch, numpy, safetensors, soundfile, pytest"
+modules="import torch, numpy, safetensors, soundfile, sentencepiece, pytest"
 if ! command -v python3 > /dev/null; then
     skip "the training recipe: no python3"
 elif python3 -c "$modules" 2> /dev/null; then

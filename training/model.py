@@ -190,14 +190,19 @@ class Encoder(nn.Module):
             x = x + self.dropout(y)
         return x
 
-    def forward(self, x):  # [B, T, mel] normalised
-        joined = self.frontend(self.running_mean(x))  # [B, U, W]
+    def below(self, x):  # [B, T, mel] normalised
+        """Front end and context layers: what the recurrent layers see, [B, U, W]."""
+        joined = self.frontend(self.running_mean(x))
         if hasattr(self, "context_layers"):
             stack = self.frontend.stack
             z = self.context_input(joined.view(joined.shape[0], joined.shape[1] * stack, -1)).transpose(0, 1).contiguous()  # [U * stack, B, F]
             for layer in self.context_layers:
                 z = z + self.dropout(layer(z))
             joined = self.context_norm(z).transpose(0, 1).reshape(joined.shape[0], joined.shape[1], -1)
+        return joined
+
+    def above(self, joined):  # [B, U, W]
+        """The recurrent layers: [B, U - lag, D]."""
         x = self.input(joined).transpose(0, 1).contiguous()  # [U, B, D]
         if hasattr(self, "fine_layers"):
             stack = self.frontend.stack
@@ -208,7 +213,10 @@ class Encoder(nn.Module):
         x = self.recur(self.layers, x)
         for layer in self.self_attention:
             x = x + self.dropout(layer(x))
-        return self.norm(x[: len(x) - self.lag]).transpose(0, 1)  # [B, U - lag, D]
+        return self.norm(x[: len(x) - self.lag]).transpose(0, 1)
+
+    def forward(self, x):  # [B, T, mel] normalised -> [B, U - lag, D]
+        return self.above(self.below(x))
 
 
 class Transducer(nn.Module):
