@@ -8,7 +8,7 @@ is then the recurrent layers and a transducer trained on them.
 - `teacher`: a network whose recurrent layers run in both directions; then the streaming network that learns, on the same `<e>`-alignment, from
   its probabilities at every step as well.
 
-    python training/lab_top.py --experiment units --data DATA --cache CACHE --lexicon MODEL/lexicon.txt --run RUN
+    python training/lab_top.py --experiment units --data DATA --cache CACHE --lm-report MODEL/lm.json --run RUN
 """
 
 import argparse

@@ -8,7 +8,7 @@ mostly prompts and transcripts. `rescore`: n-best lists of all dev utterances fr
 with a and b fitted on every other utterance of the three sets together. Prints perplexities a word and word error rates.
 
     python training/neural_lm.py train --data DATA --run RUN
-    python training/neural_lm.py rescore --data DATA --run RUN --lexicon MODEL/lexicon.txt
+    python training/neural_lm.py rescore --data DATA --run RUN
 """
 
 import argparse
