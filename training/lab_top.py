@@ -404,6 +404,8 @@ def main():
     parser.add_argument("--limit", type=int, default=60, help="dev utterances a set")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
+    if args.experiment == "units" and args.lm_report is None:
+        parser.error("units needs --lm-report: the lm.json that lm.py writes beside lm.bin")
     args.run.mkdir(parents=True, exist_ok=True)
     lab = Lab(args)
 

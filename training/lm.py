@@ -75,6 +75,16 @@ def clean(lines, dev_lines, numbers, repeat_words):
     return kept, left_out, repeated
 
 
+def clean_sources(data, manifest):
+    """Yields (source, kept lines, overlapping, repeated) of every text and of the training transcripts, without what dev holds."""
+    all_dev = [text for _, _, split, text in manifest if split == "dev"]
+    numbers = defaultdict()
+    numbers.default_factory = numbers.__len__
+    for source in text_sources(data):
+        yield source, *clean(read_text(data, source), all_dev, numbers, REPEAT_WORDS)
+    yield "training_transcripts", *clean([text for _, _, split, text in manifest if split == "train"], all_dev, numbers, 0)
+
+
 def sentences(lines, vocabulary):
     """`<s> w .. w </s>` of all lines in a row, as word numbers."""
     known = {word: i for i, word in enumerate(vocabulary.words)}
@@ -204,15 +214,9 @@ def main():
         dev = {n: [text for s, _, split, text in manifest if split == "dev" and s == n] for n in sorted({s for s, _, split, _ in manifest if split == "dev"})}
     if not dev:
         parser.error("no utterance of the manifest has the split dev: nothing to fit the mixture to")
-    all_dev = [text for _, _, split, text in manifest if split == "dev"]
-    numbers = defaultdict()
-    numbers.default_factory = numbers.__len__
 
     report, models = {"order": args.order, "smoothing": args.smoothing, "sources": {}}, []
-    for source in (*text_sources(args.data), "training_transcripts"):
-        own = source == "training_transcripts"
-        lines = [text for _, _, split, text in manifest if split == "train"] if own else read_text(args.data, source)
-        lines, overlapping, repeated = clean(lines, all_dev, numbers, 0 if own else REPEAT_WORDS)
+    for source, lines, overlapping, repeated in clean_sources(args.data, manifest):
         ids = sentences(lines, vocabulary)
         rare = len(ids) > RARE_WORDS
         cutoffs = [2 if rare and k > 2 else 1 for k in range(1, args.order + 1)]

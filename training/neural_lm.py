@@ -16,7 +16,6 @@ import json
 import math
 import random
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +25,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from gather import normalise
-from lexicon import read_manifest, read_text, text_sources
-from lm import DEV_SETS, REPEAT_WORDS, clean
+from lexicon import read_manifest
+from lm import DEV_SETS, clean_sources
 from loop import choose_precision
 from lstm import LSTM
 from muon import Muon, inner
+from prepare import read_manifest as read_rows
 from rescore import SETS, choose, errors, n_best
 
 BEGIN, END = 1, 2  # sentencepiece's <s> and </s>
@@ -61,11 +61,7 @@ class NeuralLm(nn.Module):
 def texts(data):
     """{source: lines} without what dev holds, and {dev set: lines}."""
     manifest = list(read_manifest(data))
-    all_dev = [text for _, _, split, text in manifest if split == "dev"]
-    numbers = defaultdict()
-    numbers.default_factory = numbers.__len__
-    out = {source: clean(read_text(data, source), all_dev, numbers, REPEAT_WORDS)[0] for source in text_sources(data)}
-    out["training_transcripts"] = clean([text for _, _, split, text in manifest if split == "train"], all_dev, numbers, 2)[0]
+    out = {source: lines for source, lines, _, _ in clean_sources(data, manifest)}
     return out, {name: [text for s, _, split, text in manifest if split == "dev" and s in sets and text] for name, sets in DEV_SETS.items()}
 
 
@@ -110,7 +106,7 @@ def train(args):
     rng, bf16 = random.Random(args.seed), choose_precision("auto")
     torch.manual_seed(args.seed)
     sources, dev = texts(args.data)
-    novels, near = sources.pop("novels"), {n: lines for n, lines in sources.items()}
+    novels, near = sources.pop("novels"), sources
     small = sum(near.values(), [])
     sample = draw(novels, 1_500_000, rng) + small
     prefix = args.run / "pieces"
@@ -122,7 +118,7 @@ def train(args):
     print(f"words: {words}; dev: { {n: len(v) for n, v in dev.items()} }", flush=True)
     half = args.million_words * 1e6
     first = draw(novels, half * 0.65, rng) + sum((draw(lines, half * 0.35 * words[n] / sum(words.values()), rng) for n, lines in near.items()), [])
-    weights = {n: {"commonvoice_prompts": 4.0, "training_transcripts": 1.0}.get(n, 1.0) * words[n] for n in near}
+    weights = {n: (4.0 if n == "commonvoice_prompts" else 1.0) * words[n] for n in near}
     second = draw(novels, half * 0.2, rng) + sum((draw(lines, half * 0.8 * weights[n] / sum(weights.values()), rng) for n, lines in near.items()), [])
     stream = []
     for part in (first, second):
@@ -209,12 +205,6 @@ def rescore(args):
         for r in halves[k]:
             r["new"] = r["wrong"][int((r["features"] @ weights[k]).argmax())]
     table("search, neural model and words (fitted on the other half)", lambda r: r["new"])
-
-
-def read_rows(data):
-    from prepare import read_manifest as rows
-
-    return rows(data)
 
 
 def main():
