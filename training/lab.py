@@ -71,19 +71,21 @@ def variant_config(base, changes):
 
 
 class Frames:
-    """Encoder frames of utterances, computed once, in a file of 16-bit numbers."""
+    """Frames of utterances, computed once, in a file of 16-bit numbers: those of the encoder, or those `below` its recurrent layers."""
 
-    def __init__(self, run, corpus, model, rows, tail, autocast, name="frames"):
+    def __init__(self, run, corpus, model, rows, tail, autocast, name="frames", below=False, augment=None, seed=1):
         path, index = run / f"{name}.f16", run / f"{name}.json"
-        self.dim = model.config["encoder"]["dim"]
+        encode = model.encoder.below if below else model.encoder
+        self.dim = model.encoder.input.in_features if below else model.config["encoder"]["dim"]
+        self.more = model.encoder.lag if below else 0  # frames beyond those that the transducer gets
         if not index.exists():
-            at, found = 0, {}
+            generator, at, found = torch.Generator().manual_seed(seed), 0, {}
             with open(path, "wb") as f, torch.no_grad():
-                for group in buckets(rows, 320, random.Random(1)):
-                    batch = make_batch(corpus, group, model, tail)
+                for group in buckets(rows, 320, random.Random(seed)):
+                    batch = make_batch(corpus, group, model, tail, augment, generator)
                     with autocast():
-                        h = model.encoder(batch.features).float().numpy().astype(np.float16)
-                    for u, row, n in zip(group, h, batch.lengths.tolist()):
+                        h = encode(batch.features).float().numpy().astype(np.float16)
+                    for u, row, n in zip(group, h, (batch.lengths + self.more).tolist()):
                         f.write(np.ascontiguousarray(row[:n]).tobytes())
                         found[u["id"]] = (at, n)
                         at += n
@@ -92,12 +94,12 @@ class Frames:
         self.values = np.memmap(path, np.float16, "r").reshape(-1, self.dim)
 
     def batch(self, rows):
-        """h [B, U, D] and lengths [B]."""
+        """Frames [B, U, D], and the lengths [B] that the transducer counts."""
         spans = [self.index[u["id"]] for u in rows]
         h = torch.zeros(len(rows), max(n for _, n in spans), self.dim)
         for i, (at, n) in enumerate(spans):
             h[i, :n] = torch.from_numpy(self.values[at : at + n].astype(np.float32))
-        return h, torch.tensor([n for _, n in spans])
+        return h, torch.tensor([n - self.more for _, n in spans])
 
 
 class Targets:

@@ -28,9 +28,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import ngram
-from data import Augment, Corpus, buckets, make_batch, step_targets
+from data import Augment, Corpus, buckets, step_targets
 from export import export, read_weights
-from lab import subset
+from lab import Frames, subset
 from loop import choose_precision, dev_rows, load_config
 from model import END_OF_BLOCK, EncoderLayer, Geometry, NeuralTransducer
 from muon import Muon, inner
@@ -80,34 +80,6 @@ class Top(nn.Module):
         net = self.net.transducer
         keys, values = net.attention.project(h)
         return net.run(previous, keys, values, block, geometry, lengths, net.start(len(h)))[0]
-
-
-class Frames:
-    """Frames below the recurrent layers, in 16 bits."""
-
-    def __init__(self, path, corpus, model, rows, tail, autocast, augment=None, seed=1):
-        index = path.with_suffix(".json")
-        if not index.exists():
-            generator, at, found = torch.Generator().manual_seed(seed), 0, {}
-            with open(path, "wb") as f, torch.no_grad():
-                for group in buckets(rows, 320, random.Random(seed)):
-                    batch = make_batch(corpus, group, model, tail, augment, generator)
-                    with autocast():
-                        joined = model.encoder.below(batch.features).float().numpy().astype(np.float16)
-                    for u, row, n in zip(group, joined, (batch.lengths + model.encoder.lag).tolist()):
-                        f.write(np.ascontiguousarray(row[:n]).tobytes())
-                        found[u["id"]] = (at, n)
-                        at += n
-            index.write_text(json.dumps(found))
-        self.index, self.lag = json.loads(index.read_text()), model.encoder.lag
-        self.values = np.memmap(path, np.float16, "r").reshape(-1, model.encoder.input.in_features)
-
-    def batch(self, rows):
-        spans = [self.index[u["id"]] for u in rows]
-        x = torch.zeros(len(rows), max(n for _, n in spans), self.values.shape[1])
-        for i, (at, n) in enumerate(spans):
-            x[i, :n] = torch.from_numpy(self.values[at : at + n].astype(np.float32))
-        return x, torch.tensor([n - self.lag for _, n in spans])
 
 
 class Phones:
@@ -250,7 +222,7 @@ class Lab:
         self.rows = subset(self.corpus, args.hours, 1)
         self.dev = {name: dev_rows(self.corpus, name, args.limit) for name in self.settings["dev_sets"]}
         mild = Augment({**self.settings["augment"], "speed": 0.0}, self.corpus)  # token times stay
-        make = lambda name, rows, augment=None, seed=1: Frames(args.run / f"{name}.f16", self.corpus, self.shared, rows, tail, self.autocast, augment, seed)
+        make = lambda name, rows, augment=None, seed=1: Frames(args.run, self.corpus, self.shared, rows, tail, self.autocast, name, True, augment, seed)
         self.copies = [make(f"copy-{i}", self.rows, mild, i) for i in range(args.epochs)]
         self.heard = make("dev", [u for rows in self.dev.values() for u in rows])
 
