@@ -17,6 +17,21 @@ LOCATION_TAPS, LOCATION_FILTERS = 5, 4
 DEFAULTS = {"mix": "soft", "hops": 1, "max_area": 3, "area_key": "mean", "area_value": "mean", "recurrent_dim": 32}
 
 
+class PlaceBias(torch.autograd.Function):
+    """bias [H, P] by place, for places [B, S, U] -> [B, H, S, U]; what plain indexing gives, whose backward pass is slow on GPUs."""
+
+    @staticmethod
+    def forward(ctx, bias, place):
+        ctx.save_for_backward(place)
+        ctx.places = bias.shape[1]
+        return bias[:, place].transpose(0, 1)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (place,) = ctx.saved_tensors
+        return torch.stack([(grad * (place == p)[:, None]).sum(dim=(0, 2, 3)) for p in range(ctx.places)], dim=1), None
+
+
 class Attention(nn.Module):
     """Multi-head attention. `state` is what one step leaves to the next: earlier weights (`location`), an LSTM's state (`recurrent`)."""
 
@@ -155,7 +170,8 @@ class Attention(nn.Module):
         q = self.queries(s)
         energy = self.energies(q, keys, see.frames, before)
         if self.positions:
-            energy = energy + self.position_bias[:, see.position].transpose(0, 1)
+            bias = self.position_bias
+            energy = energy + (PlaceBias.apply(bias, see.position) if bias.is_cuda else bias[:, see.position].transpose(0, 1))
         if self.mix == "area":
             return self.areas(q, energy, keys, values, see)
         energy = energy.masked_fill(~see.visible[:, None], float("-inf"))

@@ -64,11 +64,13 @@ class Corpus:
         return torch.from_numpy(self.features[u["frame"] : u["frame"] + u["frames"]].astype(np.float32))
 
     def targets(self, u):
-        """Token ids, start and end times in seconds."""
+        """Token ids, start and end times in seconds; those that `label` gave an utterance are kept with it."""
         if "parts" in u:
             tokens, starts, ends = zip(*(self.targets(part) for part in u["parts"]))
             at = np.cumsum([0] + [part["frames"] for part in u["parts"][:-1]]) * FRAME_S
             return np.concatenate(tokens), np.concatenate([s + a for s, a in zip(starts, at)]), np.concatenate([e + a for e, a in zip(ends, at)])
+        if "targets" in u:
+            return u["targets"]
         span = slice(u["token"], u["token"] + u["tokens"])
         return self.token[span], self.start[span], self.end[span]
 
@@ -95,8 +97,8 @@ def join(rows, share, most_frames, rng):
     return alone + out
 
 
-def buckets(utterances, batch_s, rng, weights=None, frame_s=FRAME_S, join_share=0.0, join_s=20.0):
-    """Shuffled batches of similar length holding about `batch_s` seconds of padded audio each."""
+def buckets(utterances, batch_s, rng, weights=None, frame_s=FRAME_S, join_share=0.0, join_s=20.0, multiple=1):
+    """Shuffled batches of similar length holding about `batch_s` seconds of padded audio each, and all but the last `multiple` utterances or a multiple of it."""
     rows = []
     for u in utterances:
         share = (weights or {}).get(u["set"], 1.0)
@@ -108,7 +110,7 @@ def buckets(utterances, batch_s, rng, weights=None, frame_s=FRAME_S, join_share=
     out, current, longest = [], [], 0
     for u in rows:
         longest = max(longest, u["frames"])
-        if current and longest * (len(current) + 1) * frame_s > batch_s:
+        if current and longest * (len(current) + 1) * frame_s > batch_s and len(current) % multiple == 0:
             out.append(current)
             current, longest = [], u["frames"]
         current.append(u)
@@ -122,89 +124,128 @@ def uniform(n, low, high, generator):
     return low + (high - low) * torch.rand(n, generator=generator)
 
 
+def frames_at(frames, speed):
+    """Frames [B] of utterances spoken `speed` times as fast."""
+    return (frames / speed).floor().long().clamp(min=8)
+
+
 class Augment:
     def __init__(self, config, corpus, log_floor=1e-7):
         self.c = config
         self.corpus = corpus
         self.floor = math.log(log_floor)
 
-    def noise(self, count, frames, generator):
+    def noise(self, count, frames, generator, device="cpu"):
         """[count, frames, mel] crops of the noise recordings."""
-        starts = torch.randint(0, len(self.corpus.noise) - frames, (count,), generator=generator).tolist()
-        return torch.from_numpy(np.stack([self.corpus.noise[s : s + frames] for s in starts]).astype(np.float32))
+        starts = torch.randint(0, len(self.corpus.noise) - frames, (count,), generator=generator)
+        if isinstance(self.corpus.noise, torch.Tensor):
+            return self.corpus.noise[starts.to(device, non_blocking=True)[:, None] + torch.arange(frames, device=device)].float()
+        return torch.from_numpy(np.stack([self.corpus.noise[s : s + frames] for s in starts.tolist()]).astype(np.float32)).to(device, non_blocking=True)
 
-    def warp(self, x, frames, tail, generator):
+    def draw_speed(self, n, generator):
+        return torch.exp(uniform(n, -1, 1, generator) * self.c["speed"])
+
+    def warp(self, x, frames, tail, generator, speed):
         """Resamples every utterance in time by its speed and in mel by its vocal-tract factor, leaving room for `tail` more frames.
 
-        Returns x, new frame counts, speeds.
+        Returns x and new frame counts.
         """
         n, longest, mel = x.shape
-        speed = torch.exp(uniform(n, -1, 1, generator) * self.c["speed"])
         tract = torch.exp(uniform(n, -1, 1, generator) * self.c["vtlp"]) * speed.sqrt()
-        new = (frames / speed).floor().long().clamp(min=8)
+        new = frames_at(frames, speed)
         out = int(new.max()) + tail
-        t = torch.arange(out)[None] * speed[:, None]  # source frame of each output frame
-        m_hz = 700.0 * (torch.exp(torch.linspace(32.0, 2786.0, mel) / 1127.0) - 1.0)
+        speed, tract = speed.to(x.device, non_blocking=True), tract.to(x.device, non_blocking=True)
+        t = torch.arange(out, device=x.device)[None] * speed[:, None]  # source frame of each output frame
+        m_hz = 700.0 * (torch.exp(torch.linspace(32.0, 2786.0, mel, device=x.device) / 1127.0) - 1.0)
         m = 1127.0 * torch.log(1.0 + m_hz[None] / tract[:, None] / 700.0)
         m = ((m - 32.0) / (2786.0 - 32.0) * (mel - 1)).clamp(0, mel - 1)
-        grid = torch.empty(n, out, mel, 2)
+        grid = torch.empty(n, out, mel, 2, device=x.device)
         grid[..., 0] = (2 * m / (mel - 1) - 1)[:, None, :]
         grid[..., 1] = (2 * t / max(longest - 1, 1) - 1)[:, :, None]
-        return F.grid_sample(x[:, None], grid, align_corners=True, padding_mode="border")[:, 0], new, speed
+        return F.grid_sample(x[:, None], grid, align_corners=True, padding_mode="border")[:, 0], new
+
+    def chosen(self, n, share, generator):
+        """The rows that a disturbance of this share falls on."""
+        return torch.nonzero(torch.rand(n, generator=generator) < share).flatten()
 
     def rooms(self, x, generator):
         """Adds an exponentially decaying tail of earlier energy to some utterances; the direct sound keeps its level."""
-        chosen = torch.rand(len(x), generator=generator) < self.c["room_share"]
-        if not chosen.any():
+        chosen = self.chosen(len(x), self.c["room_share"], generator)
+        if not len(chosen):
             return x
-        energy = x[chosen].exp()  # [n, T, mel]
-        n, _, mel = energy.shape
-        taps = 40
+        n, mel, taps = len(chosen), x.shape[2], 40
         t60 = uniform(n, 0.15, 0.8, generator)
         decay = torch.exp(-13.8 * torch.arange(1, taps + 1)[None] * 0.01 / t60[:, None])
         ratio = 10 ** (uniform(n, -15, 0, generator) / 10)
-        kernel = torch.cat([torch.ones(n, 1), ratio[:, None] * decay / decay.sum(dim=1, keepdim=True)], dim=1)
-        flat = energy.permute(2, 0, 1)  # [mel, n, T]
+        kernel = torch.cat([torch.ones(n, 1), ratio[:, None] * decay / decay.sum(dim=1, keepdim=True)], dim=1).to(x.device, non_blocking=True)
+        chosen = chosen.to(x.device, non_blocking=True)
+        flat = x[chosen].exp().permute(2, 0, 1)  # [mel, n, T]
         y = F.conv1d(F.pad(flat, (taps, 0)), kernel.flip(1)[:, None], groups=n)
-        x = x.clone()
-        x[chosen] = y.permute(1, 2, 0).clamp(min=1e-12).log()
-        return x
+        return x.index_copy(0, chosen, y.permute(1, 2, 0).clamp(min=1e-12).log())
 
-    def __call__(self, x, frames, tail, generator):
-        """x [B, T, mel] raw log-mel, frames [B] -> x with `tail` frames of silence after each, frames without it, speed."""
-        x, frames, speed = self.warp(x, frames, tail, generator)
-        n, longest, mel = x.shape
-        inside = torch.arange(longest)[None] < frames[:, None]
-        quiet = torch.where(inside[..., None], x, torch.full_like(x, 9.0)).amin(dim=1, keepdim=True)
-        digital = torch.rand(n, 1, 1, generator=generator) < 0.5
-        x = torch.where(inside[..., None], x, torch.where(digital, torch.full_like(quiet, self.floor), quiet))
+    def mix(self, x, chosen, noise, snr_db, level, generator):
+        """Adds `noise` [n, T, mel] to the `chosen` rows of x at signal-to-noise ratios drawn from `snr_db`; `level` [B] is that of x."""
+        snr = uniform(len(chosen), snr_db[0], snr_db[1], generator).to(x.device, non_blocking=True) * math.log(10) / 10
+        chosen = chosen.to(x.device, non_blocking=True)
+        shift = level[chosen] - snr - noise.exp().mean(dim=(1, 2)).clamp(min=1e-12).log()
+        return x.index_copy(0, chosen, torch.logaddexp(x[chosen], noise + shift[:, None, None]))
+
+    def telephone(self, x, generator):
+        """Takes from some utterances what lies outside a band such as a telephone's: between 200 and 400, and 3000 and 4000 Hz."""
+        chosen = self.chosen(len(x), self.c.get("telephone_share", 0.0), generator)
+        if not len(chosen):
+            return x
+        mel = x.shape[2]
+        to_bin = lambda hz: (1127.0 * torch.log(1.0 + hz / 700.0) - 32.0) / (2786.0 - 32.0) * (mel - 1)
+        low, high = to_bin(uniform(len(chosen), 200, 400, generator)), to_bin(uniform(len(chosen), 3000, 4000, generator))
+        depth = uniform(len(chosen), 4, 12, generator)
+        m = torch.arange(mel)[None]
+        away = ((low[:, None] - m).clamp(min=0) / 3 + (m - high[:, None]).clamp(min=0) / 2).clamp(max=1)
+        chosen = chosen.to(x.device, non_blocking=True)
+        return x.index_copy(0, chosen, x[chosen] - (depth[:, None] * away).to(x.device, non_blocking=True)[:, None])
+
+    def __call__(self, x, frames, tail, generator, speed=None):
+        """x [B, T, mel] raw log-mel, frames [B] -> x with `tail` frames of silence after each, frames without it, speed.
+
+        Numbers are drawn, and counts kept, on the CPU, so that a GPU never waits for them.
+        """
+        n, device = len(x), x.device
+        speed = self.draw_speed(n, generator) if speed is None else speed
+        x, frames = self.warp(x, frames, tail, generator, speed)
+        longest, mel = x.shape[1:]
+        inside = torch.arange(longest, device=device)[None] < frames.to(device, non_blocking=True)[:, None]
+        quiet = torch.where(inside[..., None], x, 9.0).amin(dim=1, keepdim=True)
+        digital = (torch.rand(n, 1, 1, generator=generator) < 0.5).to(device, non_blocking=True)
+        x = torch.where(inside[..., None], x, torch.where(digital, self.floor, quiet))
         x = self.rooms(x, generator)
         curve = torch.randn(n, 1, 6, generator=generator) * self.c["equaliser"]
         curve = F.interpolate(curve, size=mel, mode="linear", align_corners=True)
-        x = x + uniform(n, -1, 1, generator)[:, None, None] * self.c["gain"] + curve
+        x = x + (uniform(n, -1, 1, generator)[:, None, None] * self.c["gain"] + curve).to(device, non_blocking=True)
         level = x.exp().mean(dim=(1, 2)).log()
-        noisy = torch.rand(n, generator=generator) < self.c["noise_share"]
-        if noisy.any() and len(self.corpus.noise) > longest:
-            noise = self.noise(int(noisy.sum()), longest, generator)
-            snr = uniform(len(noise), self.c["snr_db"][0], self.c["snr_db"][1], generator) * math.log(10) / 10
-            shift = level[noisy] - snr - noise.exp().mean(dim=(1, 2)).clamp(min=1e-12).log()
-            x[noisy] = torch.logaddexp(x[noisy], noise + shift[:, None, None])
-        return x.clamp(min=self.floor), frames, speed
+        if self.c.get("babble_share"):  # somebody else of the batch speaks too
+            chosen = self.chosen(n, self.c["babble_share"], generator)
+            if len(chosen) and n > 1:
+                other = (chosen + torch.randint(1, n, (len(chosen),), generator=generator)) % n
+                x = self.mix(x, chosen, x[other.to(device, non_blocking=True)], self.c["babble_db"], level, generator)
+        chosen = self.chosen(n, self.c["noise_share"], generator)
+        if len(chosen) and len(self.corpus.noise) > longest:
+            x = self.mix(x, chosen, self.noise(len(chosen), longest, generator, device), self.c["snr_db"], level, generator)
+        return self.telephone(x, generator).clamp(min=self.floor), frames, speed
 
     def mask(self, x, frames, generator):
         """SpecAugment on normalised features, in place: zero is the mean."""
         n, longest, mel = x.shape
-        t, m = torch.arange(longest)[None], torch.arange(mel)[None]
+        t, m = torch.arange(longest, device=x.device)[None], torch.arange(mel, device=x.device)[None]
         for _ in range(self.c["freq_masks"]):
             width = uniform(n, 0, self.c["freq_width"], generator)
             start = torch.rand(n, generator=generator) * (mel - width)
-            hit = (m >= start[:, None]) & (m < (start + width)[:, None])
-            x.masked_fill_(hit[:, None, :], 0.0)
+            start, end = start.to(x.device, non_blocking=True)[:, None], (start + width).to(x.device, non_blocking=True)[:, None]
+            x.masked_fill_(((m >= start) & (m < end))[:, None, :], 0.0)
         for _ in range(self.c["time_masks"]):
             width = torch.minimum(uniform(n, 0, self.c["time_width"], generator), frames * self.c["time_share"])
             start = torch.rand(n, generator=generator) * (frames - width)
-            hit = (t >= start[:, None]) & (t < (start + width)[:, None])
-            x.masked_fill_(hit[:, :, None], 0.0)
+            start, end = start.to(x.device, non_blocking=True)[:, None], (start + width).to(x.device, non_blocking=True)[:, None]
+            x.masked_fill_(((t >= start) & (t < end))[:, :, None], 0.0)
         return x
 
 

@@ -250,7 +250,7 @@ class Loop:
                 count += 1
                 self.wall = wall_before + time.time() - began
                 for k, v in {"loss": float(loss.detach()), "norm": float(norm), **parts}.items():
-                    sums[k] = sums.get(k, 0.0) + v
+                    sums[k] = sums.get(k, 0.0) + float(v)
                 if self.step % self.settings["log_every"] == 0:
                     self.log(**{k: v / count for k, v in sums.items()}, lr=self.rate(), speed=seen / (time.time() - since))
                     sums, seen, count, since = {}, 0.0, 0, time.time()

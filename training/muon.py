@@ -14,6 +14,13 @@ def orthogonal(matrices, steps=5, dtype=torch.float32):
     """U V^T, roughly, of each matrix U S V^T in `matrices` [n, rows, columns]."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[-2] > matrices.shape[-1]
+    if matrices.is_cuda:
+        x = (matrices.mT if tall else matrices).to(dtype)
+        x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+        for _ in range(steps):
+            gram = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        return (x.mT if tall else x).float()
     out = []
     for x in matrices.mT if tall else matrices:  # one by one: on CPUs batched products are slower
         x = x.to(dtype) / (x.norm() + 1e-7)
@@ -45,6 +52,8 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
+        """Matrices of one shape are made orthogonal together, which is what keeps a GPU busy."""
+        shapes = {}
         for group, stacked in zip(self.param_groups, self.stacked):
             (p,) = group["params"]
             if p.grad is None:
@@ -55,6 +64,10 @@ class Muon(torch.optim.Optimizer):
             state["momentum"].lerp_(p.grad, 1 - group["momentum"])
             ahead = p.grad.lerp(state["momentum"], group["momentum"])
             matrices = ahead.view(stacked, p.shape[0] // stacked, p.shape[1])
-            size = 0.2 * max(matrices.shape[1:]) ** 0.5
-            p.mul_(1 - group["lr"] * group["weight_decay"])
-            p.add_(orthogonal(matrices, dtype=self.dtype).reshape(p.shape), alpha=-group["lr"] * size)
+            shapes.setdefault(matrices.shape[1:], []).append((group, p, matrices))
+        for shape, members in shapes.items():
+            size = 0.2 * max(shape) ** 0.5
+            made = orthogonal(torch.cat([m for _, _, m in members]), dtype=self.dtype).split([len(m) for _, _, m in members])
+            for (group, p, _), update in zip(members, made):
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(update.reshape(p.shape), alpha=-group["lr"] * size)

@@ -20,15 +20,14 @@ def random_geometry(rng, choices):
 
 def transducer_loss(logits, target, smoothing):
     """Cross-entropy with label smoothing on tokens only, averaged over steps; also its plain part and the share of right steps."""
-    flat, wanted = logits.flatten(0, 1), target.flatten()
-    known = wanted >= 0
-    logp = F.log_softmax(flat[known], dim=-1)
-    wanted = wanted[known]
-    nll = -logp.gather(1, wanted[:, None])[:, 0]
-    smooth = smoothing * (wanted != END_OF_BLOCK)
-    loss = ((1 - smooth) * nll - smooth * logp.mean(dim=-1)).mean()
-    right = logp.argmax(dim=-1) == wanted
-    return loss, float(nll.mean().detach()), float(right.float().mean())
+    known = target >= 0
+    count = known.sum()
+    logp = F.log_softmax(logits, dim=-1)
+    nll = -logp.gather(2, target.clamp(min=0)[..., None])[..., 0]
+    smooth = smoothing * (target != END_OF_BLOCK)
+    loss = (((1 - smooth) * nll - smooth * logp.mean(dim=-1)) * known).sum() / count
+    right = ((logp.argmax(dim=-1) == target) & known).sum() / count
+    return loss, ((nll * known).sum() / count).detach(), right
 
 
 def disturb(previous, share, num_tokens, generator):
@@ -56,14 +55,14 @@ def main():
             wanted = frame_targets(batch, model.aux_targets, loop.frame_s, settings["aux_delay_s"]).to(device)
             aux = F.cross_entropy(phone[:, : wanted.shape[1]].flatten(0, 1), wanted.flatten(), ignore_index=-100)
             loss = loss + settings["phone_weight"] * aux
-            parts["phone"] = float(aux.detach())
+            parts["phone"] = aux.detach()
         if settings["ctc_weight"]:
             logp = model.head(model.ctc_head, h).log_softmax(dim=-1).transpose(0, 1)
             lengths = torch.tensor([len(t) for t in batch.tokens])
             ctc = F.ctc_loss(logp, torch.cat([torch.from_numpy(t.astype("int64")) for t in batch.tokens]), batch.lengths.cpu() * model.aux_targets,
                              lengths, blank=END_OF_BLOCK, zero_infinity=True)
             loss = loss + settings["ctc_weight"] * ctc
-            parts["ctc"] = float(ctc.detach())
+            parts["ctc"] = ctc.detach()
         return loss, parts
 
     loop.train(loss_of, lambda average: loop.greedy_error(average, loop.geometry(), limit=24))
