@@ -14,6 +14,7 @@ mod cli_formats;
 #[cfg(unix)]
 mod cli_listen;
 mod common;
+mod damage;
 mod golden;
 mod listen;
 mod media;

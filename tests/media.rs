@@ -5,14 +5,24 @@ use std::path::PathBuf;
 use crate::common::root;
 
 /// File, the rate it was made at, and how well the codec keeps the waveform.
-const KINDS: [(&str, u32, f32); 7] = [
+const KINDS: [(&str, u32, f32); 16] = [
     ("clock.flac", 16_000, 0.9999),
     ("clock.aiff", 16_000, 0.9999),
     ("clock.mp3", 16_000, 0.97),
     ("clock.ogg", 16_000, 0.97),
     ("clock.m4a", 44_100, 0.97),
     ("clock.aac", 16_000, 0.97),
-    ("clock.opus", 48_000, 0.9),
+    ("fragments.mp4", 16_000, 0.97),
+    ("clock.mkv", 16_000, 0.97),
+    ("clock.webm", 48_000, 0.86),
+    ("alaw.wav", 8_000, 0.99),
+    ("mulaw.wav", 8_000, 0.99),
+    // As well as libopus does it, less 0.001.
+    ("clock.opus", 48_000, 0.9903),
+    ("voip-6k.opus", 48_000, 0.8974),
+    ("voip-12k-60ms.opus", 48_000, 0.8684),
+    ("stereo-16k.opus", 48_000, 0.8605),
+    ("lowdelay-24k-5ms.opus", 48_000, 0.9913),
 ];
 
 fn path(name: &str) -> PathBuf {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
+use super::riff::{is_rare, is_wav};
 use super::{AudioSource, WavSource};
 use crate::error::{Error, Result};
 
@@ -11,11 +12,18 @@ use crate::error::{Error, Result};
 pub type BoxedSource = Box<dyn AudioSource + Send>;
 
 /// Endings of names under which [`open`] expects audio, in small letters. All but the first two need the feature `media`.
-pub const EXTENSIONS: [&str; 13] =
-    ["wav", "wave", "opus", "ogg", "oga", "flac", "mp3", "m4a", "m4b", "mp4", "aac", "aif", "aiff"];
+pub const EXTENSIONS: [&str; 17] = [
+    "wav", "wave", "opus", "ogg", "oga", "flac", "mp3", "m4a", "m4b", "mp4", "mov", "aac", "aif",
+    "aiff", "mkv", "mka", "webm",
+];
+
+/// Bytes that [`is_container`] wants to see.
+pub const MARK_BYTES: usize = 12;
 
 /// Bytes at the front that tell what a file is.
 const HEAD_BYTES: usize = 512;
+/// Those of a WAV file without samples.
+const WAV_BYTES: u64 = 44;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -88,33 +96,44 @@ pub fn from_stream(
     let fail = |e| Error::io(name, e);
     // What tells a WAV file is in its first bytes; waiting for more would hold up a live pipe.
     let mut head = Vec::new();
-    reader.by_ref().take(4).read_to_end(&mut head).map_err(fail)?;
-    if head != *b"RIFF" {
-        reader.by_ref().take(HEAD_BYTES as u64 - 4).read_to_end(&mut head).map_err(fail)?;
+    reader.by_ref().take(WAV_BYTES).read_to_end(&mut head).map_err(fail)?;
+    if !is_wav(&head) {
+        reader.by_ref().take(HEAD_BYTES as u64 - WAV_BYTES).read_to_end(&mut head).map_err(fail)?;
     }
     from_pipe(name, head, reader)
 }
 
-fn kind(head: &[u8], path: &Path) -> Kind {
+/// Whether a stream that begins so says itself what it is, and [`from_stream`] can tell; bare samples do not.
+pub fn is_container(head: &[u8]) -> bool {
+    marked(head).is_some()
+}
+
+/// What a file is by the mark at its front.
+fn marked(head: &[u8]) -> Option<Kind> {
     let has = |at: usize, what: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(what));
-    if has(0, b"RIFF") {
-        return Kind::Wav;
-    }
-    if has(0, b"OggS") {
+    Some(if is_wav(head) {
+        if is_rare(head) { Kind::Media("WAV of this encoding") } else { Kind::Wav }
+    } else if has(0, b"OggS") {
         let opus = head.windows(8).any(|bytes| bytes == b"OpusHead");
-        return if opus { Kind::Opus } else { Kind::Media("Ogg Vorbis") };
-    }
-    if has(0, b"fLaC") {
-        return Kind::Media("FLAC");
-    }
-    if has(0, b"FORM") && (has(8, b"AIFF") || has(8, b"AIFC")) {
-        return Kind::Media("AIFF");
-    }
-    if has(4, b"ftyp") {
-        return Kind::Media("M4A");
-    }
-    if has(0, b"ID3") {
-        return Kind::Media("MP3");
+        if opus { Kind::Opus } else { Kind::Media("Ogg Vorbis") }
+    } else if has(0, b"fLaC") {
+        Kind::Media("FLAC")
+    } else if has(0, b"FORM") && (has(8, b"AIFF") || has(8, b"AIFC")) {
+        Kind::Media("AIFF")
+    } else if has(4, b"ftyp") {
+        Kind::Media("M4A")
+    } else if has(0, b"ID3") {
+        Kind::Media("MP3")
+    } else if has(0, b"\x1a\x45\xdf\xa3") {
+        Kind::Media("Matroska")
+    } else {
+        return None;
+    })
+}
+
+fn kind(head: &[u8], path: &Path) -> Kind {
+    if let Some(kind) = marked(head) {
+        return kind;
     }
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
@@ -122,8 +141,9 @@ fn kind(head: &[u8], path: &Path) -> Kind {
         Some("ogg" | "oga") => Kind::Media("Ogg Vorbis"),
         Some("flac") => Kind::Media("FLAC"),
         Some("mp3") => Kind::Media("MP3"),
-        Some("m4a" | "m4b" | "mp4") => Kind::Media("M4A"),
+        Some("m4a" | "m4b" | "mp4" | "mov") => Kind::Media("M4A"),
         Some("aac") => Kind::Media("AAC"),
+        Some("mkv" | "mka" | "webm") => Kind::Media("Matroska"),
         Some("aif" | "aiff" | "aifc") => Kind::Media("AIFF"),
         Some("wav" | "wave") => Kind::Wav,
         // The sync word of MPEG audio, of which AAC has layer 0.
@@ -175,6 +195,8 @@ mod tests {
             (&b"RIFF\0\0\0\0WAVE"[..], "a.mp3", Kind::Wav),
             (b"OggS\0\x02 .. OpusHead", "a.ogg", Kind::Opus),
             (b"OggS\0\x02 .. \x01vorbis", "a.opus", Kind::Media("Ogg Vorbis")),
+            (b"RF64\xff\xff\xff\xffWAVEds64", "a", Kind::Wav),
+            (b"\x1a\x45\xdf\xa3\x9fB\x86", "a", Kind::Media("Matroska")),
             (b"fLaC", "a", Kind::Media("FLAC")),
             (b"FORM\0\0\0\0AIFC", "a", Kind::Media("AIFF")),
             (b"\0\0\0\x20ftypM4A ", "a", Kind::Media("M4A")),

@@ -1,34 +1,55 @@
-//! FLAC, MP3, Ogg Vorbis, M4A (AAC, ALAC), AAC and AIFF, decoded by symphonia.
+//! FLAC, MP3, Ogg Vorbis, M4A (AAC, ALAC), AAC, AIFF, Matroska and `WebM`, and WAV of rare encodings, decoded by symphonia.
+
+mod decoder;
+mod tally;
+mod whole;
 
 use std::fs::File;
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as Failure;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::formats::{FormatOptions, FormatReader};
 use symphonia::core::io::{MediaSource as Bytes, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
-use super::{AudioSource, SAMPLE_RATES_HZ, down_mix_into};
+use super::AudioSource;
 use crate::error::{Error, Result};
+use decoder::{Decoder, Refusal, explain};
+use tally::Tally;
+
+/// Places in a row that may be damaged before the rest is given up.
+const MOST_FAILURES: usize = 1000;
+/// Parts of a second by which lengths in headers may be wrong.
+const TOLERANCE: u64 = 10;
+/// Gaps between packets that rounding can explain, and those that are too long to be filled.
+const SHORT_GAP_S: f64 = 0.05;
+const LONG_GAP_S: f64 = 60.0;
+/// What is missing in all is filled up to this; what a damaged file says must not cost hours of silence.
+const MOST_FILLED_S: f64 = 600.0;
 
 /// The first audio track of a compressed file, any number of channels (their mean is taken), 8 to 192 kHz. A chunk is one packet;
-/// packets that cannot be decoded are left out with a warning.
+/// what cannot be decoded is left out with a warning.
 pub struct MediaSource {
     format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
+    decoder: Decoder,
     path: PathBuf,
-    track: u32,
-    rate_hz: u32,
     duration_s: Option<f64>,
-    interleaved: Vec<f32>,
-    /// Samples passed on.
+    /// Samples passed on, and those that the files before in a chain promised.
     passed: u64,
-    /// Packets left out, and why the first was.
+    promised: Option<u64>,
+    /// Places left out, how many in a row, and why the first was.
     damaged: usize,
+    failures: usize,
     reason: String,
+    /// Why the file is known to be cut off.
+    truncated: Option<String>,
+    /// For frames in no container.
+    tally: Option<Tally>,
+    /// When the next packet is due, and the silence put in where one was late.
+    due_s: Option<f64>,
+    filled_s: f64,
     ended: bool,
     warnings: Vec<String>,
 }
@@ -41,7 +62,7 @@ impl MediaSource {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        Self::new(path, Box::new(file))
+        Self::new(path, file)
     }
 
     /// Decodes a file in memory; `name` stands for it in messages.
@@ -49,127 +70,188 @@ impl MediaSource {
     /// # Errors
     /// [`Error::Audio`] as for [`open`](Self::open).
     pub fn from_bytes(name: impl AsRef<Path>, bytes: Vec<u8>) -> Result<Self> {
-        Self::new(name.as_ref(), Box::new(Cursor::new(bytes)))
+        Self::new(name.as_ref(), Cursor::new(bytes))
     }
 
-    fn new(path: &Path, bytes: Box<dyn Bytes>) -> Result<Self> {
+    fn new(path: &Path, mut bytes: impl Bytes + 'static) -> Result<Self> {
         let fail = |reason: String| Error::audio(path, reason);
-        let stream = MediaSourceStream::new(bytes, MediaSourceStreamOptions::default());
+        let truncated = whole::missing(&mut bytes).map_err(|e| Error::io(path, e))?;
+        let tally = Tally::new(&mut bytes).map_err(|e| Error::io(path, e))?;
+        let stream = MediaSourceStream::new(Box::new(bytes), MediaSourceStreamOptions::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
             hint.with_extension(extension);
         }
+        let cut =
+            || truncated.as_ref().map_or(String::new(), |t| format!("; it is truncated: {t}"));
         let format = symphonia::default::get_probe()
             .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|e| fail(format!("not audio of a kind that can be read ({e})")))?;
-        let track = format
-            .default_track(TrackType::Audio)
-            .ok_or_else(|| fail("it holds no audio track".into()))?;
-        let parameters = track
-            .codec_params
-            .as_ref()
-            .and_then(|p| p.audio())
-            .ok_or_else(|| fail("its audio track is not described".into()))?;
-        let rate_hz =
-            parameters.sample_rate.ok_or_else(|| fail("it does not tell its rate".into()))?;
-        if !SAMPLE_RATES_HZ.contains(&rate_hz) {
-            return Err(fail(format!("{rate_hz} Hz is not in 8000..=192000")));
-        }
-        let decoder = symphonia::default::get_codecs()
-            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .map_err(|e| fail(explain(&e)))?;
-        let duration_s = track.num_frames.map(|frames| frames as f64 / f64::from(rate_hz));
+            .map_err(|e| fail(format!("not audio of a kind that can be read ({e}){}", cut())))?;
+        let decoder = Decoder::new(&*format).map_err(fail)?;
+        let tally = match format.format_info().short_name {
+            "mp1" | "mp2" | "mp3" => tally,
+            "aac" => tally.map(|mut tally| {
+                tally.headers_are_left_out();
+                tally
+            }),
+            _ => None,
+        };
         Ok(Self {
-            track: track.id,
+            duration_s: decoder.promised.map(|n| n as f64 / f64::from(decoder.rate_hz)),
+            promised: decoder.promised,
             format,
             decoder,
             path: path.to_path_buf(),
-            rate_hz,
-            duration_s,
-            interleaved: Vec::new(),
             passed: 0,
             damaged: 0,
+            failures: 0,
             reason: String::new(),
+            truncated,
+            tally,
+            due_s: None,
+            filled_s: 0.0,
             ended: false,
             warnings: Vec::new(),
         })
     }
 
-    fn end(&mut self) {
-        self.ended = true;
-        if self.damaged > 0 {
-            let (name, damaged, reason) = (self.path.display(), self.damaged, &self.reason);
-            self.warnings
-                .push(format!("{name} is damaged: {damaged} packets are left out ({reason})"));
-        }
-    }
-
-    /// A packet that is no audio.
-    fn skip(&mut self, failure: &Failure) {
+    /// Something that is no audio; gives up where nothing else comes.
+    fn skip(&mut self, reason: String) {
         self.damaged += 1;
+        self.failures += 1;
         if self.damaged == 1 {
-            self.reason = explain(failure);
+            self.reason = reason;
+        }
+        self.ended |= self.failures > MOST_FAILURES;
+    }
+
+    /// Another file behind the one that is over.
+    fn next_in_chain(&mut self) {
+        match Decoder::new(&*self.format) {
+            Ok(next) if next.rate_hz == self.decoder.rate_hz => {
+                self.promised = self.promised.zip(next.promised).map(|(a, b)| a + b);
+                self.decoder = next;
+                self.due_s = None;
+            }
+            Ok(next) => {
+                let reason = format!("its rate changes to {} Hz; cut it there", next.rate_hz);
+                self.give_up(reason);
+            }
+            Err(reason) => self.give_up(reason),
         }
     }
 
-    /// The next packet as mono samples; `false` at the end.
-    fn decode_into(&mut self, out: &mut Vec<f32>) -> Result<bool> {
+    fn give_up(&mut self, reason: String) {
+        self.skip(reason);
+        self.ended = true;
+    }
+
+    /// The next packet as mono samples.
+    fn decode_into(&mut self, out: &mut Vec<f32>) -> Result<()> {
         let packet = match self.format.next_packet() {
             Ok(Some(packet)) => packet,
-            Ok(None) => return Ok(false),
+            Ok(None) => {
+                self.ended = true;
+                return Ok(());
+            }
             // Files that were cut off end so.
-            Err(Failure::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-                let name = self.path.display();
-                self.warnings.push(format!("{name} is truncated: it ends inside a packet"));
-                return Ok(false);
+            Err(Failure::IoError(e)) if e.kind() == ErrorKind::UnexpectedEof => {
+                self.truncated.get_or_insert_with(|| "it ends inside a packet".into());
+                self.ended = true;
+                return Ok(());
             }
             Err(Failure::IoError(e)) => return Err(Error::io(&self.path, e)),
-            Err(e) => return Err(Error::audio(&self.path, explain(&e))),
-        };
-        if packet.track_id != self.track {
-            return Ok(true);
-        }
-        let decoded = match self.decoder.decode(&packet) {
-            Ok(decoded) => decoded,
-            Err(e @ (Failure::DecodeError(_) | Failure::IoError(_))) => {
-                self.skip(&e);
-                return Ok(true);
+            Err(Failure::ResetRequired) => {
+                self.next_in_chain();
+                return Ok(());
             }
-            Err(e) => return Err(Error::audio(&self.path, explain(&e))),
+            Err(e @ Failure::DecodeError(_)) => {
+                self.skip(explain(&e));
+                return Ok(());
+            }
+            Err(e) => {
+                self.give_up(explain(&e));
+                return Ok(());
+            }
         };
-        let (rate_hz, channels) = (decoded.spec().rate(), decoded.spec().channels().count());
-        if rate_hz != self.rate_hz {
-            let reason = format!("its rate changes from {} to {rate_hz} Hz", self.rate_hz);
-            return Err(Error::audio(&self.path, reason));
+        if packet.track_id != self.decoder.track {
+            return Ok(());
         }
-        decoded.copy_to_vec_interleaved(&mut self.interleaved);
-        if let Some(bad) = self.interleaved.iter().position(|s| !s.is_finite()) {
-            let at = self.passed + (bad / channels.max(1)) as u64;
-            let reason = format!("sample {at} is {}", self.interleaved[bad]);
-            return Err(Error::audio(&self.path, reason));
+        if let Some(tally) = &mut self.tally {
+            tally.add(&packet.data);
         }
-        if channels > 0 {
-            down_mix_into(&self.interleaved, channels, out);
+        let begin_s = self.decoder.begin_s(&packet);
+        self.fill(begin_s, out);
+        let before = out.len();
+        match self.decoder.decode_into(&packet, out) {
+            Ok(()) => {
+                let length_s = (out.len() - before) as f64 / f64::from(self.decoder.rate_hz);
+                self.due_s = begin_s.map(|s| s + length_s);
+                self.failures = 0;
+            }
+            Err(Refusal::Packet(reason)) => self.skip(reason),
+            Err(Refusal::Stream(reason)) => self.give_up(reason),
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Silence for what is missing before a packet, so that times stay right.
+    fn fill(&mut self, begin_s: Option<f64>, out: &mut Vec<f32>) {
+        let gap_s = begin_s.zip(self.due_s).map_or(0.0, |(begin, due)| begin - due);
+        if gap_s < SHORT_GAP_S {
+            return;
+        }
+        if self.damaged == 0 {
+            self.skip("packets are missing".into());
+        }
+        if gap_s <= LONG_GAP_S && self.filled_s + gap_s <= MOST_FILLED_S {
+            self.filled_s += gap_s;
+            out.resize((gap_s * f64::from(self.decoder.rate_hz)).round() as usize, 0.0);
+        }
+    }
+
+    /// Says what is wrong once all was read.
+    fn close(&mut self) -> Result<()> {
+        let (name, damaged, reason) = (self.path.display(), self.damaged, &self.reason);
+        if damaged > 0 {
+            self.warnings
+                .push(format!("{name} is damaged: {damaged} places are left out ({reason})"));
+        }
+        if let Some(flaw) = self.tally.as_ref().and_then(Tally::flaw) {
+            self.warnings.push(format!("{name} is damaged: {flaw}"));
+        }
+        let rate_hz = u64::from(self.decoder.rate_hz);
+        let missing = self.promised.map_or(0, |n| n.saturating_sub(self.passed));
+        if let Some(reason) = &self.truncated {
+            self.warnings.push(format!("{name} is truncated: {reason}"));
+        } else if missing > rate_hz / TOLERANCE {
+            let s = |samples: u64| samples as f64 / rate_hz as f64;
+            self.warnings.push(format!(
+                "{name} is incomplete: it promises {:.1} s, and {:.1} s are missing",
+                s(self.passed + missing),
+                s(missing)
+            ));
+        }
+        match self.warnings.first() {
+            Some(reason) if self.passed == 0 => Err(Error::audio(&self.path, reason.clone())),
+            _ => Ok(()),
+        }
     }
 }
 
 impl AudioSource for MediaSource {
     fn sample_rate_hz(&self) -> u32 {
-        self.rate_hz
+        self.decoder.rate_hz
     }
 
     fn next_chunk(&mut self, out: &mut Vec<f32>) -> Result<bool> {
         out.clear();
         while !self.ended && out.is_empty() {
-            if !self.decode_into(out)? {
-                self.end();
+            self.decode_into(out)?;
+            self.passed += out.len() as u64;
+            if self.ended {
+                self.close()?;
             }
-        }
-        self.passed += out.len() as u64;
-        if self.ended && self.passed == 0 && self.damaged > 0 {
-            return Err(Error::audio(&self.path, self.reason.clone()));
         }
         Ok(!out.is_empty())
     }
@@ -180,12 +262,5 @@ impl AudioSource for MediaSource {
 
     fn duration_s(&self) -> Option<f64> {
         self.duration_s
-    }
-}
-
-fn explain(failure: &Failure) -> String {
-    match failure {
-        Failure::Unsupported(_) => format!("{failure}; convert it to WAV"),
-        _ => failure.to_string(),
     }
 }

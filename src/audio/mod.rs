@@ -13,7 +13,7 @@ mod resample;
 mod riff;
 mod wav;
 
-pub use file::{BoxedSource, EXTENSIONS, from_bytes, from_stream, open};
+pub use file::{BoxedSource, EXTENSIONS, MARK_BYTES, from_bytes, from_stream, is_container, open};
 #[cfg(feature = "media")]
 pub use media::MediaSource;
 #[cfg(feature = "media")]

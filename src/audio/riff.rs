@@ -4,16 +4,20 @@
 //! hound decodes the format description and the samples, but refuses much that is common: data of
 //! no or an impossible length (programs that write into a pipe), data that ends inside a sample,
 //! descriptions of unusual length, a wrong byte rate; it also loses its way after chunks of odd
-//! length. So the chunks before the samples are walked here, and hound is given a plain header of
+//! length. RF64 (EBU Tech 3306), which goes on beyond 4 GiB, it does not know. So the chunks before the samples are walked here, and hound is given a plain header of
 //! the same format with the true length of the samples at hand.
 
 use std::io::{Chain, ErrorKind, Read};
 
 use hound::WavReader;
 
+const PCM: u16 = 1;
+const FLOAT: u16 = 3;
 const EXTENSIBLE: u16 = 0xfffe;
 const EXTENSIBLE_BYTES: usize = 40;
 const PLAIN_BYTES: usize = 16;
+/// Lengths of 64 bits: of the file, of its samples, and their number.
+const DS64_BYTES: u32 = 24;
 /// No format description is longer.
 const MAX_FORMAT_BYTES: u32 = 4096;
 /// Writers that cannot seek leave 0 or a number near the largest of 31 or 32 bits.
@@ -97,14 +101,31 @@ fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
+/// Whether a file that begins so is WAV, or RF64, which is WAV with longer lengths.
+pub(super) fn is_wav(head: &[u8]) -> bool {
+    let marks = [b"RIFF", b"RF64", b"BW64"];
+    marks.iter().any(|mark| head.starts_with(*mark)) && head.get(8..12) == Some(b"WAVE")
+}
+
+/// Whether a WAV file that begins so has samples that hound cannot decode, such as those of telephones.
+pub(super) fn is_rare(head: &[u8]) -> bool {
+    let Some(at) = head.windows(4).position(|name| name == b"fmt ") else { return false };
+    let Some(format) = head.get(at + 8..at + 8 + PLAIN_BYTES) else { return false };
+    let tag = match word(format, 0) {
+        EXTENSIBLE => head.get(at + 32..at + 34).map_or(PCM, |tag| word(tag, 0)),
+        tag => tag,
+    };
+    !matches!((tag, word(format, 14)), (PCM, 0..=32) | (FLOAT, 32))
+}
+
 /// Reads up to the first sample.
 pub(super) fn read_header(reader: &mut impl Read) -> Result<Header, HeaderError> {
     let mut riff = [0; 12];
     reader.read_exact(&mut riff)?;
-    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+    if !is_wav(&riff) {
         return Err(HeaderError::Format("not a WAV file".into()));
     }
-    let mut format = None;
+    let (mut format, mut long) = (None, None);
     loop {
         let mut chunk = [0; 8];
         reader.read_exact(&mut chunk)?;
@@ -122,12 +143,18 @@ pub(super) fn read_header(reader: &mut impl Read) -> Result<Header, HeaderError>
                 reader.read_exact(&mut bytes)?;
                 format = Some(bytes);
             }
+            b"ds64" if (DS64_BYTES..=MAX_FORMAT_BYTES).contains(&size) => {
+                let mut bytes = vec![0; padded as usize];
+                reader.read_exact(&mut bytes)?;
+                long = bytes[8..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+            }
             b"data" => {
                 let Some(format) = format else {
                     return Err(HeaderError::Format("no format description before data".into()));
                 };
                 let known = (1..STREAMED_BYTES).contains(&size);
-                return Ok(Header::new(&format, known.then_some(u64::from(size))));
+                let long = long.filter(|bytes| size == u32::MAX && *bytes > 0);
+                return Ok(Header::new(&format, known.then_some(u64::from(size)).or(long)));
             }
             _ => {
                 let skipped = std::io::copy(&mut reader.take(padded), &mut std::io::sink())?;

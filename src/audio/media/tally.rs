@@ -1,0 +1,121 @@
+//! Which bytes of a bare stream of frames (MP3, AAC) belong to none: nothing else tells what is missing in one.
+
+use std::io::{Read, Result, Seek, SeekFrom};
+
+/// Bytes in which a stream shows what it is.
+const WINDOW_BYTES: u64 = 4096;
+/// Marks of a frame that holds no audio but tells the length, and how far in they may be.
+const MARKS: [&[u8]; 3] = [b"Xing", b"Info", b"VBRI"];
+const MARK_WITHIN: usize = 64;
+/// Enough of a frame to find it again.
+const FOUND_BY: usize = 32;
+/// Fewer are padding behind MPEG audio; ADTS has none.
+const FEW_BYTES: u64 = 32;
+
+/// Counts bytes.
+pub(super) struct Tally {
+    length: u64,
+    known: u64,
+    /// The length that a frame of marks tells.
+    told: u64,
+    /// The bytes from the first frame on, until it was met.
+    window: Vec<u8>,
+    /// Those of a frame that its packet lacks.
+    header_bytes: u64,
+    few_bytes: u64,
+}
+
+impl Tally {
+    /// Looks for tags at both ends; the file stands at its start again. None for a pipe.
+    pub fn new(file: &mut (impl Read + Seek)) -> Result<Option<Self>> {
+        let Ok(length) = file.seek(SeekFrom::End(0)) else { return Ok(None) };
+        let front = front(&read_at(file, 0, 10)?);
+        let back = back(&read_at(file, length.saturating_sub(160), 160)?);
+        let window = read_at(file, front, WINDOW_BYTES)?;
+        file.rewind()?;
+        let known = front + back;
+        let told = known + told(&window);
+        Ok(Some(Self { length, known, told, window, header_bytes: 0, few_bytes: FEW_BYTES }))
+    }
+
+    /// Packets are those of ADTS (ISO/IEC 13818-7, section 6.2), which come without their headers.
+    pub fn headers_are_left_out(&mut self) {
+        let has_checksum = self.window.get(1).is_some_and(|byte| byte & 1 == 0);
+        self.header_bytes = if has_checksum { 9 } else { 7 };
+        self.few_bytes = 1;
+    }
+
+    /// A packet was met.
+    pub fn add(&mut self, packet: &[u8]) {
+        let window = std::mem::take(&mut self.window);
+        let head = &window[..window.len().min(MARK_WITHIN)];
+        let is_marked = MARKS.iter().any(|mark| head.windows(4).any(|bytes| bytes == *mark));
+        let wanted = &packet[..packet.len().min(FOUND_BY)];
+        if is_marked
+            && !wanted.is_empty()
+            && let Some(at) = window.windows(wanted.len()).position(|bytes| bytes == wanted)
+        {
+            self.known += at as u64;
+        }
+        self.known += self.header_bytes + packet.len() as u64;
+    }
+
+    /// What is wrong, if it is more than a few bytes.
+    pub fn flaw(&self) -> Option<String> {
+        let many = |bytes: &u64| *bytes >= self.few_bytes;
+        let stray = Some(self.length.saturating_sub(self.known)).filter(many);
+        let missing = Some(self.told.saturating_sub(self.length)).filter(many);
+        missing
+            .map(|bytes| format!("{bytes} of its bytes are missing"))
+            .or_else(|| stray.map(|bytes| format!("{bytes} of its bytes are no audio")))
+    }
+}
+
+/// Bytes of MPEG audio, as the frame with the mark tells behind flags and the number of frames.
+fn told(window: &[u8]) -> u64 {
+    let head = &window[..window.len().min(MARK_WITHIN)];
+    let at = head.windows(4).position(|mark| mark == b"Xing" || mark == b"Info");
+    let number = |at: usize| {
+        let bytes = window.get(at..)?.first_chunk()?;
+        Some(u64::from(u32::from_be_bytes(*bytes)))
+    };
+    let bytes = at.and_then(|at| {
+        let flags = number(at + 4)?;
+        if flags & 2 == 0 { None } else { number(at + 8 + 4 * (flags as usize & 1)) }
+    });
+    bytes.unwrap_or(0)
+}
+
+fn read_at(file: &mut (impl Read + Seek), at: u64, count: u64) -> Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(count).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Bytes of a tag of `ID3v2` (id3.org, version 2.4.0, section 3.1).
+fn front(head: &[u8]) -> u64 {
+    match head {
+        [b'I', b'D', b'3', _, _, flags, size @ ..] if size.len() == 4 => {
+            let size = size.iter().fold(0, |n, byte| (n << 7) | u64::from(byte & 0x7f));
+            10 + size + if flags & 0x10 == 0 { 0 } else { 10 }
+        }
+        _ => 0,
+    }
+}
+
+/// Bytes of a tag of `ID3v1` and of an APE tag before it.
+fn back(tail: &[u8]) -> u64 {
+    let (rest, old) = match tail.len().checked_sub(128) {
+        Some(at) if tail[at..].starts_with(b"TAG") => (&tail[..at], 128),
+        _ => (tail, 0),
+    };
+    let ape = rest.len().checked_sub(32).map(|at| &rest[at..]);
+    match ape.and_then(|footer| footer.strip_prefix(b"APETAGEX")) {
+        Some([_, _, _, _, a, b, c, d, _, _, _, _, _, _, _, flags, ..]) => {
+            let size = u64::from(u32::from_le_bytes([*a, *b, *c, *d]));
+            old + size + if flags & 0x80 == 0 { 0 } else { 32 }
+        }
+        _ => old,
+    }
+}

@@ -1,0 +1,103 @@
+//! Whether a file is shorter than it says: its boxes, chunks or pages, as containers nest them, reach behind its end.
+
+use std::io::{BufReader, ErrorKind, Read, Result, Seek, SeekFrom};
+
+use ogg::{OggReadError, PacketReader};
+
+/// No file has more parts on the top level.
+const MOST_PARTS: usize = 100_000;
+
+/// What is missing, as far as the outermost structure tells; the reader stands at the start again.
+pub(super) fn missing(file: &mut (impl Read + Seek)) -> Result<Option<String>> {
+    // A pipe has no end.
+    let Ok(end) = file.seek(SeekFrom::End(0)) else { return Ok(None) };
+    file.rewind()?;
+    let mut head = Vec::new();
+    file.by_ref().take(12).read_to_end(&mut head)?;
+    let starts = |at: usize, what: &[u8]| head.get(at..).is_some_and(|h| h.starts_with(what));
+    let found = if starts(4, b"ftyp") {
+        boxes(file, end)?
+    } else if let [b'F', b'O', b'R', b'M', size @ .., _, _, _, _] = head.as_slice() {
+        short(8 + number(size), end)
+    } else if starts(0, b"OggS") {
+        pages(file)?
+    } else {
+        None
+    };
+    file.rewind()?;
+    Ok(found)
+}
+
+/// Big-endian.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |n, byte| (n << 8) | u64::from(*byte))
+}
+
+/// Fewer bytes than promised; one may be padding.
+fn short(promised: u64, end: u64) -> Option<String> {
+    (promised > end + 1).then(|| format!("{} of its {promised} bytes are missing", promised - end))
+}
+
+/// Boxes of ISO base media (ISO/IEC 14496-12, section 4.2).
+fn boxes(file: &mut (impl Read + Seek), end: u64) -> Result<Option<String>> {
+    let mut at = 0;
+    for _ in 0..MOST_PARTS {
+        file.seek(SeekFrom::Start(at))?;
+        let mut head = Vec::new();
+        file.by_ref().take(16).read_to_end(&mut head)?;
+        let size = match head.as_slice() {
+            [] => return Ok(None),
+            [0, 0, 0, 1, _, _, _, _, size @ ..] if size.len() == 8 => number(size),
+            [size @ .., _, _, _, _] if size.len() == 4 => number(size),
+            head if head.len() > 8 => number(&head[..4]),
+            _ => return Ok(Some("it ends inside a box".into())),
+        };
+        // 0 means up to the end.
+        if size == 0 {
+            return Ok(None);
+        }
+        if size < 8 || !head[4..8].iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == 0xa9)
+        {
+            return Ok(Some(format!("what stands behind byte {at} cannot be read")));
+        }
+        at = at.saturating_add(size);
+        if at > end {
+            return Ok(short(at, end));
+        }
+    }
+    Ok(None)
+}
+
+/// Pages of Ogg have checksums, and the last says that it is the last (RFC 3533, section 6).
+fn pages(file: &mut (impl Read + Seek)) -> Result<Option<String>> {
+    file.rewind()?;
+    let mut packets = PacketReader::new(BufReader::new(file));
+    let (mut damaged, mut ended) = (0, false);
+    loop {
+        match packets.read_packet() {
+            Ok(Some(packet)) => ended = packet.last_in_stream(),
+            Ok(None) => break,
+            Err(OggReadError::ReadError(e)) if e.kind() == ErrorKind::UnexpectedEof => {
+                ended = false;
+                break;
+            }
+            Err(OggReadError::ReadError(e)) => return Err(e),
+            Err(OggReadError::NoCapturePatternFound) => {
+                damaged += usize::from(!ended);
+                break;
+            }
+            Err(_) => {
+                damaged += 1;
+                packets.delete_unread_packets();
+            }
+        }
+        if ended {
+            packets.delete_unread_packets();
+        }
+    }
+    Ok(match (damaged, ended) {
+        (0, true) => None,
+        (0, false) => Some("its last page is missing".into()),
+        _ => Some(format!("{damaged} of its pages are damaged")),
+    })
+}
