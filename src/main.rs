@@ -1,5 +1,6 @@
 //! The `vivavoce` command.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+#![allow(clippy::print_stdout, clippy::exit)]
+#![deny(clippy::print_stderr)]
 
 mod cli;
 
@@ -12,7 +13,7 @@ fn main() {
         Ok(false) => 1,
         Err(error) if cli::is_closed_pipe(&error) => 0,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            cli::say(format_args!("error: {error:#}"));
             cli::exit_code(&error)
         }
     });

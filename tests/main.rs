@@ -13,6 +13,7 @@ mod cli_evaluate;
 mod cli_formats;
 #[cfg(unix)]
 mod cli_listen;
+mod cli_trust;
 mod common;
 mod damage;
 mod golden;

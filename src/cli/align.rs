@@ -10,6 +10,7 @@ use vivavoce::{Recognizer, Session};
 
 use super::args::AlignArguments;
 use super::corpus::{self, Utterance};
+use super::say;
 
 #[derive(Debug, Serialize)]
 struct Aligned {
@@ -36,13 +37,13 @@ pub fn run(arguments: &AlignArguments) -> anyhow::Result<bool> {
                 let id = utterance.id.clone();
                 let complete = result.len() == utterance.text.split_whitespace().count();
                 if !complete {
-                    eprintln!("warning: {id}: the text does not fit the audio to its end");
+                    say(format_args!("warning: {id}: the text does not fit the audio to its end"));
                     good = false;
                 }
                 show(&Aligned { id, complete, result }, arguments.json)?;
             }
             Err(error) => {
-                eprintln!("error: {}: {error:#}", utterance.id);
+                say(format_args!("error: {}: {error:#}", utterance.id));
                 good = false;
             }
         }

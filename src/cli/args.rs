@@ -1,4 +1,5 @@
 //! What can be said on the command line.
+#![expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 
 mod search;
 mod transcribe;
@@ -101,7 +102,7 @@ pub struct EndpointArguments {
 
 #[derive(Debug, Args)]
 pub struct ListenArguments {
-    /// An audio file instead of the microphone; - reads WAV or bare samples from stdin
+    /// An audio file instead of the microphone; - reads a file of any kind or bare samples from stdin
     #[arg(value_name = "FILE")]
     pub input: Option<PathBuf>,
     #[command(flatten)]
@@ -111,7 +112,7 @@ pub struct ListenArguments {
     /// Microphone, by name or number (see vivavoce devices) [default: the system's]
     #[arg(long, env = "VIVAVOCE_DEVICE", value_name = "NAME|INDEX")]
     pub device: Option<String>,
-    /// Bare samples on stdin are of this kind [default: WAV if it begins so, else s16le]
+    /// Bare samples on stdin are of this kind [default: a file if it begins like one, else s16le]
     #[arg(long, value_enum)]
     pub format: Option<FormatArgument>,
     /// Rate of bare samples
@@ -134,6 +135,9 @@ pub struct ListenArguments {
     /// Keep what was heard in a WAV file
     #[arg(long, value_name = "FILE.wav")]
     pub save: Option<PathBuf>,
+    /// Replace the file of --save if it is there already
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +179,9 @@ pub struct InspectAttentionArguments {
     /// Drawing: frames across, emitted tokens down; ends in .svg, .png or .html
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Replace the drawing if it is there already
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print the weights as JSON
     #[arg(long)]
     pub json: bool,
@@ -182,7 +189,7 @@ pub struct InspectAttentionArguments {
 
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
-    /// Folder of audio with FILE.txt beside each FILE.wav, or of tar shards with manifest.tsv
+    /// Folder of audio with a text FILE.txt beside each file, or of tar shards with manifest.tsv
     pub folder: PathBuf,
     #[command(flatten)]
     pub model: ModelArguments,
@@ -202,6 +209,9 @@ pub struct EvaluateArguments {
     /// Write every word with its times and what speaks for it, JSON, one utterance a line
     #[arg(long, value_name = "FILE")]
     pub words: Option<PathBuf>,
+    /// Replace the file of --words if it is there already
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -268,7 +278,7 @@ pub struct BenchArguments {
     #[arg(long)]
     pub unpaced: bool,
     /// Seconds of audio a stream [default: 20 paced, all of the audio unpaced]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = transcribe::seconds::<f64>)]
     pub seconds: Option<f64>,
     /// Times to measure; the median counts
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -288,6 +298,9 @@ pub struct BenchArguments {
     /// Draw latency and throughput to an SVG file
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+    /// Replace the file of --plot if it is there already
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print all results as one JSON array
     #[arg(long)]
     pub json: bool,

@@ -22,6 +22,9 @@ struct Traced<'a> {
 pub fn run(arguments: &InspectAttentionArguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.out {
         super::check_plot(path, &["svg", "png", "html"])?;
+        let mut guard = super::guard(&arguments.model, None);
+        guard.protect([arguments.file.as_path()]);
+        guard.check(std::slice::from_ref(path), arguments.overwrite)?;
     }
     if !arguments.json && arguments.out.is_none() {
         let reason = "nothing to show: give --out FILE.svg or --json";
@@ -42,7 +45,7 @@ pub fn run(arguments: &InspectAttentionArguments) -> anyhow::Result<()> {
     }
     resampler.finish_into(&mut heard)?;
     for warning in source.warnings() {
-        eprintln!("warning: {warning}");
+        super::say(format_args!("warning: {warning}"));
     }
     let trace = recognizer
         .trace_attention(&heard, arguments.latency.as_deref())

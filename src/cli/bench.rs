@@ -28,12 +28,16 @@ struct Setting {
 }
 
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
+    if let Some(path) = &arguments.plot {
+        super::check_plot(path, &["svg", "png"])?;
+        let mut guard = super::guard(&arguments.model, Some(&arguments.search));
+        let read = [&arguments.times, &arguments.compare].into_iter().flatten();
+        guard.protect(arguments.paths.iter().chain(read).map(std::path::PathBuf::as_path));
+        guard.check(std::slice::from_ref(path), arguments.overwrite)?;
+    }
     let before = arguments.compare.as_deref().map(report::read).transpose()?;
     let recognizer = super::recognizer(&arguments.model)?;
     let base = super::session_options(&recognizer, &arguments.search)?;
-    if let Some(path) = &arguments.plot {
-        super::check_plot(path, &["svg", "png"])?;
-    }
     anyhow::ensure!(arguments.streams > 0 && arguments.chunk_ms > 0, "streams and chunks above 0");
     let clips = clips::load(&recognizer, arguments)?;
     let settings = settings(&recognizer, &base, arguments);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossbeam_channel::Sender;
-use vivavoce::audio::AudioSource;
+use vivavoce::audio::{AudioSource, EXTENSIONS};
 use vivavoce::metrics::normalize_text;
 
 use super::args::SelectionArguments;
@@ -29,6 +29,15 @@ enum Audio {
 }
 
 impl Utterance {
+    /// Its files, unless it is in a shard.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let path = match &self.audio {
+            Audio::File(path) => Some(path.clone()),
+            Audio::Shard(_) | Audio::Bytes(_) => None,
+        };
+        path.into_iter().flat_map(|path| [path.with_extension("txt"), path])
+    }
+
     /// The audio.
     pub fn open(&self) -> anyhow::Result<Box<dyn AudioSource + Send>> {
         match &self.audio {
@@ -128,7 +137,8 @@ fn files(folder: &Path) -> anyhow::Result<Vec<Utterance>> {
                 folders.push(path);
                 continue;
             }
-            let known = path.extension().is_some_and(|e| e == "wav" || e == "opus");
+            let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+            let known = ending.is_some_and(|e| EXTENSIONS.contains(&e.as_str()));
             let text = path.with_extension("txt");
             if !known || !text.exists() {
                 continue;

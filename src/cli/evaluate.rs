@@ -16,6 +16,7 @@ use vivavoce::{Recognizer, SearchKind, SessionOptions};
 
 use super::args::EvaluateArguments;
 use super::corpus::{self, Utterance};
+use super::say;
 use super::word_log::{self, WordLog};
 
 /// Figures of a set of utterances.
@@ -73,9 +74,15 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let utterances = corpus::list(&arguments.folder, &arguments.selection)?;
     anyhow::ensure!(
         !utterances.is_empty(),
-        "{}: no utterance with text; expected FILE.wav with FILE.txt beside it, or manifest.tsv with tar shards",
+        "{}: no utterance with text; expected audio with FILE.txt beside it, or manifest.tsv with tar shards",
         arguments.folder.display()
     );
+    if let Some(path) = &arguments.words {
+        let mut guard = super::guard(&arguments.model, Some(&arguments.search));
+        let files: Vec<_> = utterances.iter().flat_map(Utterance::files).collect();
+        guard.protect(files.iter().map(std::path::PathBuf::as_path));
+        guard.check(std::slice::from_ref(path), arguments.overwrite)?;
+    }
     let phones = arguments.phones.then(|| Pronunciations::new(&recognizer)).transpose()?;
     let bar = ProgressBar::new(utterances.iter().map(|u| u.expected_ms).sum());
     if let Ok(style) =
@@ -131,12 +138,14 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
                     bar.set_message(format!("WER {:.1} %", 100.0 * errors.rate()));
                     if arguments.show {
                         let (id, reference) = (&outcome.id, &outcome.reference);
-                        bar.suspend(|| eprintln!("{id}\n  ref {reference}\n  hyp {text}"));
+                        let line = format!("{id}\n  ref {reference}\n  hyp {text}");
+                        bar.suspend(|| say(line));
                     }
                 }
                 Err(error) => {
                     figures.failed += 1;
-                    bar.suspend(|| eprintln!("error: {}: {error:#}", outcome.id));
+                    let line = format!("error: {}: {error:#}", outcome.id);
+                    bar.suspend(|| say(line));
                 }
             }
         }

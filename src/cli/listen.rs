@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use vivavoce::audio::{AudioSource, RawFormat, RawSource, WavSource};
+use vivavoce::audio::{BoxedSource as Source, MARK_BYTES, RawFormat, RawSource, is_container};
 use vivavoce::endpoint::{AfterEndpoint, EndpointOptions};
 use vivavoce::pipeline::{Capture, Pace, PipelineOptions, Stopper};
 use vivavoce::transcript::Event;
 
 use super::args::{EndpointArguments, FormatArgument, ListenArguments};
+use super::input::{STDIN, must_hold_audio};
 use super::recorder::Recorder;
+use super::say::{draw, say};
 use super::screen::Screen;
-
-type Source = Box<dyn AudioSource + Send>;
 
 /// Exit code of a program that the user broke off.
 const BROKEN_OFF: i32 = 130;
@@ -42,11 +42,18 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
     if let Some(endpoints) = &endpoints {
         endpoints.validate().map_err(super::UsageError)?;
     }
-    let source = open(arguments)?;
-    let source: Source = match &arguments.save {
-        Some(path) => Box::new(Recorder::create(path, source)?),
-        None => source,
-    };
+    if let Some(path) = &arguments.save {
+        let mut guard = super::guard(&arguments.model, Some(&arguments.search));
+        guard.protect(arguments.input.as_deref());
+        guard.check(std::slice::from_ref(path), arguments.overwrite)?;
+    }
+    let mut source = open(arguments)?;
+    let mut save_failed = None;
+    if let Some(path) = &arguments.save {
+        let recorder = Recorder::create(path, source)?;
+        save_failed = Some(recorder.failed());
+        source = Box::new(recorder);
+    }
     // The queue fills while the model is being loaded.
     let capture = Capture::start(source, Pace::Unpaced);
     stop_on_signal(capture.stopper())?;
@@ -91,7 +98,7 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
         }
         std::thread::sleep(SETTLE);
     }
-    Ok(good)
+    Ok(good && !save_failed.is_some_and(|failed| failed.load(Ordering::Relaxed)))
 }
 
 /// The first signal ends the stream and lets the last word come out; the second ends the program.
@@ -131,10 +138,10 @@ fn microphone(_: Option<&str>) -> anyhow::Result<Source> {
     anyhow::bail!("{}", super::NO_MICROPHONE)
 }
 
-/// WAV if it begins like WAV and nothing else was said, else bare samples.
+/// A file of any kind if it begins like one and nothing else was said, else bare samples.
 fn stdin(arguments: &ListenArguments) -> anyhow::Result<Source> {
     let mut stdin = std::io::stdin();
-    let mut start = [0; 4];
+    let mut start = [0; MARK_BYTES];
     let mut filled = 0;
     if arguments.format.is_none() {
         while filled < start.len() {
@@ -147,16 +154,16 @@ fn stdin(arguments: &ListenArguments) -> anyhow::Result<Source> {
         }
     }
     let reader = std::io::Cursor::new(start[..filled].to_vec()).chain(stdin);
-    if start[..filled] == *b"RIFF" {
-        return Ok(Box::new(WavSource::from_reader("(stdin)", reader)?));
+    if is_container(&start[..filled]) {
+        return Ok(must_hold_audio(STDIN, vivavoce::audio::from_stream(STDIN, reader)?));
     }
     let format = match arguments.format {
         None | Some(FormatArgument::S16le) => RawFormat::S16Le,
         Some(FormatArgument::F32le) => RawFormat::F32Le,
     };
-    let source = RawSource::new("(stdin)", reader, format, arguments.rate, arguments.channels)
+    let source = RawSource::new(STDIN, reader, format, arguments.rate, arguments.channels)
         .map_err(super::UsageError)?;
-    Ok(Box::new(source))
+    Ok(must_hold_audio(STDIN, Box::new(source)))
 }
 
 enum Output {
@@ -176,7 +183,7 @@ impl Output {
             (Self::Lines { .. }, Event::Final(result)) => line(result)?,
             (Self::Lines { status: true, drawn }, Event::Status { lag_ms, voice, .. }) => {
                 let voice = if *voice { "speech" } else { "silence" };
-                eprint!("\r\x1b[K{voice:7} lag {lag_ms:4.0} ms");
+                draw(&format!("\r\x1b[K{voice:7} lag {lag_ms:4.0} ms"));
                 *drawn = true;
             }
             _ => {}
@@ -189,7 +196,7 @@ impl Output {
             Self::Screen(screen) => screen.message(text)?,
             Self::Lines { drawn, .. } => {
                 let clear = if *drawn { "\r\x1b[K" } else { "" };
-                eprintln!("{clear}{text}");
+                say(format_args!("{clear}{text}"));
             }
         }
         Ok(())
@@ -198,7 +205,7 @@ impl Output {
     fn close(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Screen(screen) => screen.close()?,
-            Self::Lines { drawn: true, .. } => eprint!("\r\x1b[K"),
+            Self::Lines { drawn: true, .. } => draw("\r\x1b[K"),
             Self::Lines { .. } => {}
         }
         Ok(())

@@ -16,11 +16,13 @@ mod output;
 #[cfg(feature = "plot")]
 mod plot;
 mod recorder;
+mod say;
 mod screen;
 mod transcribe;
 mod word_log;
 
 pub use args::Arguments;
+pub use say::say;
 
 use anyhow::Context;
 use vivavoce::{Recognizer, SessionOptions};
@@ -87,6 +89,17 @@ fn session_options(
     Ok(options)
 }
 
+/// What a command reads beside its audio: no result may take its place.
+fn guard(model: &ModelArguments, search: Option<&SearchArguments>) -> output::Guard {
+    let mut guard = output::Guard::default();
+    if let Some(folder) = &model.model {
+        guard.protect_model(folder);
+    }
+    let lists = search.map(|search| [&search.hotwords, &search.grammar]);
+    guard.protect(lists.iter().flatten().filter_map(|list| list.as_deref()));
+    guard
+}
+
 /// Refuses a drawing that cannot be made, before any work is done.
 fn check_plot(path: &std::path::Path, endings: &[&str]) -> anyhow::Result<()> {
     #[cfg(feature = "plot")]
@@ -102,8 +115,9 @@ fn check_plot(path: &std::path::Path, endings: &[&str]) -> anyhow::Result<()> {
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {
     match &model.model {
-        Some(dir) => Recognizer::load_as(dir, model.precision())
-            .context("give --model DIR a folder like models/en-small"),
+        Some(dir) => Recognizer::load_as(dir, model.precision()).with_context(|| {
+            format!("{}: give --model DIR a folder like models/en-small", dir.display())
+        }),
         None => Recognizer::embedded_as(model.precision())
             .context("no model: give --model DIR or set VIVAVOCE_MODEL"),
     }

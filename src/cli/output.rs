@@ -1,12 +1,19 @@
 //! Results as files of the common formats.
 
 mod destination;
+mod guard;
 mod json;
 mod score;
 mod subtitle;
 mod table;
+mod whole;
 
 pub use destination::{Destination, result_paths};
+pub use guard::Guard;
+#[cfg(feature = "plot")]
+pub use guard::is_special;
+#[cfg(feature = "plot")]
+pub use whole::{Meet, put};
 
 use vivavoce::transcript::{Final, TimedWord};
 
@@ -95,6 +102,11 @@ impl Style {
     /// Whether several results can stand in one file.
     pub fn can_be_joined(&self) -> bool {
         !matches!(self.format, Some(FormatName::Srt | FormatName::Vtt))
+    }
+
+    /// Whether results are told apart by ids.
+    pub fn has_ids(&self) -> bool {
+        !matches!(self.format, None | Some(FormatName::Txt))
     }
 
     /// What stands before the first result.

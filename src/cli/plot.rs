@@ -47,7 +47,11 @@ pub fn save(path: &Path, title: &str, drawing: &impl Drawing) -> anyhow::Result<
             "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\n<body>{svg}</body></html>\n"
         );
     }
-    std::fs::write(path, svg).with_context(|| format!("cannot write {}", path.display()))
+    if super::output::is_special(path) {
+        return std::fs::write(path, svg)
+            .with_context(|| format!("cannot write {}", path.display()));
+    }
+    super::output::put(path, svg.as_bytes(), super::output::Meet::Replace).map(|_| ())
 }
 
 fn finish<B: DrawingBackend>(

@@ -4,26 +4,31 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
-use vivavoce::audio::{AudioSource, Incident};
+use vivavoce::audio::{AudioSource, BoxedSource, Incident};
 
 type Writer = hound::WavWriter<BufWriter<File>>;
 
 /// A source that writes what passes through it to a WAV file of 16 bits. The header is kept right while it grows.
 pub struct Recorder {
-    source: Box<dyn AudioSource + Send>,
+    source: BoxedSource,
     path: PathBuf,
     /// None once writing has failed.
     writer: Option<Writer>,
     since_flush: usize,
     incidents: Vec<Incident>,
+    failed: Arc<AtomicBool>,
 }
 
 impl Recorder {
-    pub fn create(path: &Path, source: Box<dyn AudioSource + Send>) -> anyhow::Result<Self> {
+    /// Records what comes from `source`; a file that is there is replaced.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn create(path: &Path, source: BoxedSource) -> anyhow::Result<Self> {
         let spec = hound::WavSpec {
             channels: 1,
             sample_rate: source.sample_rate_hz(),
@@ -33,7 +38,19 @@ impl Recorder {
         let writer = hound::WavWriter::create(path, spec)
             .with_context(|| format!("cannot write {}", path.display()))?;
         let path = path.to_path_buf();
-        Ok(Self { source, path, writer: Some(writer), since_flush: 0, incidents: Vec::new() })
+        Ok(Self {
+            source,
+            path,
+            writer: Some(writer),
+            since_flush: 0,
+            incidents: Vec::new(),
+            failed: Arc::default(),
+        })
+    }
+
+    /// Will be set once something could not be written.
+    pub fn failed(&self) -> Arc<AtomicBool> {
+        self.failed.clone()
     }
 
     fn write(&mut self, samples: &[f32]) -> hound::Result<()> {
@@ -64,6 +81,7 @@ impl AudioSource for Recorder {
         }
         if let Err(error) = result {
             self.writer = None;
+            self.failed.store(true, Ordering::Relaxed);
             let message =
                 format!("cannot write {}: {error}; listening goes on", self.path.display());
             self.incidents.push(Incident::Note { message });

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write};
 use console::{measure_text_width, truncate_str};
 use vivavoce::transcript::{Event, Final, Partial};
 
+use super::say::{draw, say};
+
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 /// To the start of the line, and clear it with all below.
@@ -66,7 +68,7 @@ impl Screen {
         let mut out = std::io::stdout().lock();
         write!(out, "{CLEAR}")?;
         out.flush()?;
-        eprintln!("{text}");
+        say(text);
         drop(out);
         self.draw()
     }
@@ -118,12 +120,10 @@ impl Screen {
         let Some(status) = &self.status else { return Ok(()) };
         // The line below, then back to the end of the words.
         let column = measure_text_width(&confirmed) + gap.len() + measure_text_width(&tentative);
-        let mut err = std::io::stderr().lock();
-        write!(err, "\r\n\x1b[K{}\x1b[1A\r", truncate_str(status, columns, ""))?;
-        if column > 0 {
-            write!(err, "\x1b[{column}C")?;
-        }
-        err.flush()
+        let back = if column > 0 { format!("\x1b[{column}C") } else { String::new() };
+        let status = truncate_str(status, columns, "");
+        draw(&format!("\r\n\x1b[K{status}\x1b[1A\r{back}"));
+        Ok(())
     }
 
     fn finish(&mut self, result: &Final) -> std::io::Result<()> {

@@ -4,14 +4,15 @@ mod batch;
 mod live;
 mod progress;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use vivavoce::endpoint::EndpointOptions;
 
-use super::Misuse;
 use super::args::{OutputArguments, TranscribeArguments};
 use super::input::{Entry, gather};
 use super::output::{Destination, Style, result_paths};
+use super::{Misuse, say};
 
 pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     let endpoints = endpoints(&arguments.output);
@@ -21,6 +22,15 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     let (mut entries, several) = gather(&arguments.input)?;
     let style = Style::new(&arguments.output, arguments.json);
     let folder = arguments.output.output_dir.as_ref();
+    let mut guard = super::guard(&arguments.model, Some(&arguments.search));
+    guard.protect(entries.iter().filter_map(Entry::path));
+    guard.protect(
+        arguments.input.files.iter().chain(&arguments.input.files_from).map(AsRef::as_ref),
+    );
+    let overwrite = arguments.output.overwrite;
+    if let Some(path) = &arguments.output.output {
+        guard.check(std::slice::from_ref(path), overwrite)?;
+    }
     let paths = match folder {
         None => Vec::new(),
         Some(dir) => {
@@ -28,12 +38,17 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
                 let name = dir.display();
                 return Err(Misuse(format!("--output-dir {name} is a file")).into());
             }
-            left(&mut entries, &arguments.output, dir.as_deref(), &style)?
+            let paths = left(&mut entries, arguments.output.resume, dir.as_deref(), &style)?;
+            guard.check(&paths, overwrite)?;
+            paths
         }
     };
     if several && folder.is_none() && !style.can_be_joined() {
         let reason = "subtitles of several files need a file each: say --output-dir DIR";
         return Err(Misuse(reason.into()).into());
+    }
+    if folder.is_none() && style.has_ids() {
+        tell_collisions(&entries);
     }
     let recognizer = super::recognizer(&arguments.model)?;
     let session = super::session_options(&recognizer, &arguments.search)?;
@@ -41,7 +56,7 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
         return live::run(&recognizer, &session, &entries, several, arguments);
     }
     let destination = match folder {
-        Some(_) => Destination::Files { style, paths },
+        Some(_) => Destination::files(style, paths, overwrite),
         None => Destination::stream(style, arguments.output.output.as_deref(), several)?,
     };
     let latency = arguments.search.latency.as_ref();
@@ -55,6 +70,19 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     };
     let jobs = arguments.output.jobs.map_or_else(cores, usize::from);
     batch::run(&work, jobs.min(entries.len()).max(1), destination)
+}
+
+/// Says which entries cannot be told apart by their ids.
+fn tell_collisions(entries: &[Entry]) {
+    let mut seen: HashMap<&str, &Entry> = HashMap::new();
+    for entry in entries {
+        if let Some(other) = seen.insert(&entry.name, entry)
+            && !other.is_same(entry)
+        {
+            let (one, two, id) = (&other.shown, &entry.shown, &entry.name);
+            say(format_args!("warning: {one} and {two} have the same id {id} in the results"));
+        }
+    }
 }
 
 fn cores() -> usize {
@@ -74,30 +102,24 @@ fn endpoints(arguments: &OutputArguments) -> Option<EndpointOptions> {
 /// Leaves what is still to be done in `entries` and gives the files of their results.
 fn left(
     entries: &mut Vec<Entry>,
-    arguments: &OutputArguments,
+    resume: bool,
     dir: Option<&Path>,
     style: &Style,
 ) -> anyhow::Result<Vec<PathBuf>> {
     // One result is enough for a file that is listed twice.
-    let mut seen = std::collections::HashSet::new();
-    entries.retain(|e| seen.insert((e.name.clone(), e.shown.clone(), e.path().is_none())));
+    let mut seen: HashMap<String, Entry> = HashMap::new();
+    entries.retain(|entry| match seen.get(&entry.name) {
+        Some(other) => !other.is_same(entry),
+        None => seen.insert(entry.name.clone(), entry.clone()).is_none(),
+    });
     let paths = result_paths(entries, dir, style)?;
-    let done: Vec<_> = paths.iter().map(|path| path.exists()).collect();
-    let count = done.iter().filter(|done| **done).count();
-    if count > 0 && !arguments.resume && !arguments.overwrite {
-        let first = paths.iter().find(|path| path.exists()).map(|path| path.display().to_string());
-        return Err(Misuse(format!(
-            "{} is there already ({count} of {} results are): --resume leaves out what is done, --overwrite replaces it",
-            first.unwrap_or_default(),
-            paths.len()
-        ))
-        .into());
-    }
-    if !arguments.resume {
+    if !resume {
         return Ok(paths);
     }
+    let done: Vec<_> = paths.iter().map(|path| path.exists()).collect();
+    let count = done.iter().filter(|done| **done).count();
     if count > 0 {
-        eprintln!("{count} of {} files are done already", paths.len());
+        say(format_args!("{count} of {} files are done already", paths.len()));
     }
     let mut place = done.iter();
     entries.retain(|_| place.next().is_some_and(|done| !done));

@@ -106,8 +106,8 @@ pub struct OutputArguments {
     /// Write a file for each input into DIR, folders kept; without DIR beside each input
     #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with = "stream")]
     pub output_dir: Option<Option<PathBuf>>,
-    /// Replace files of --output-dir that are there already
-    #[arg(long, requires = "output_dir", conflicts_with = "resume")]
+    /// Replace results that are there already
+    #[arg(long, conflicts_with = "resume")]
     pub overwrite: bool,
     /// Leave out inputs whose file of --output-dir is there already
     #[arg(long, requires = "output_dir")]
@@ -119,22 +119,23 @@ pub struct OutputArguments {
     #[arg(long, value_name = "N", default_value_t = 42, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_line_width: u16,
     /// Longest time that a subtitle is shown, in seconds
-    #[arg(long, value_name = "S", default_value = "7", value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value = "7", value_parser = seconds::<f32>)]
     pub max_cue_duration: f32,
     /// Silence that ends a segment (with --format)
-    #[arg(long, value_name = "S", default_value = "1.2", value_parser = seconds, requires = "format")]
+    #[arg(long, value_name = "S", default_value = "1.2", value_parser = seconds::<f32>, requires = "format")]
     pub endpoint_after_speech: f32,
     /// Length at which a segment is cut behind its last confirmed word (with --format)
-    #[arg(long, value_name = "S", default_value = "20", value_parser = seconds, requires = "format")]
+    #[arg(long, value_name = "S", default_value = "20", value_parser = seconds::<f32>, requires = "format")]
     pub endpoint_utterance: f32,
     /// One segment a file (with --format)
     #[arg(long, requires = "format")]
     pub no_endpoints: bool,
 }
 
-fn seconds(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+/// A length in seconds.
+pub fn seconds<T: FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
+    match text.parse::<T>() {
+        Ok(value) if value.into().is_finite() && value.into() > 0.0 => Ok(value),
         _ => Err("expected a length in seconds above 0".into()),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use vivavoce::Recognizer;
 
 use crate::cli::args::BenchArguments;
-use crate::cli::{align, corpus};
+use crate::cli::{align, corpus, say};
 
 /// A word and when it is spoken.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub fn load(recognizer: &Recognizer, arguments: &BenchArguments) -> anyhow::Resu
     }
     anyhow::ensure!(!clips.is_empty(), "all audio is empty");
     if unaligned > 0 {
-        eprintln!("{unaligned} of {} files without word times", clips.len());
+        say(format_args!("{unaligned} of {} files without word times", clips.len()));
     }
     Ok(clips)
 }

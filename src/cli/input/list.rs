@@ -6,53 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
-use vivavoce::audio::{BoxedSource, EXTENSIONS};
+use vivavoce::audio::EXTENSIONS;
 
-use super::excerpt::Excerpt;
-use super::names::{Origin, assign};
+use super::entry::{Audio, Entry};
+use super::names::{Origin, assign, plain};
+use super::text;
 use crate::cli::args::InputArguments;
-
-/// Something to be transcribed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// Its id, and the path of its result without the ending.
-    pub name: String,
-    /// What it is called in messages and in results.
-    pub shown: String,
-    pub audio: Audio,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Audio {
-    /// `-` is stdin.
-    File(PathBuf),
-    Excerpt {
-        path: PathBuf,
-        offset_s: f64,
-        duration_s: f64,
-    },
-    /// A line of a list that cannot be followed.
-    Broken(String),
-}
-
-impl Entry {
-    pub fn open(&self) -> anyhow::Result<BoxedSource> {
-        match &self.audio {
-            Audio::File(path) => super::open(path),
-            Audio::Excerpt { path, offset_s, duration_s } => {
-                Ok(Box::new(Excerpt::new(super::open(path)?, *offset_s, *duration_s)))
-            }
-            Audio::Broken(reason) => anyhow::bail!("{reason}"),
-        }
-    }
-
-    pub fn path(&self) -> Option<&Path> {
-        match &self.audio {
-            Audio::File(path) | Audio::Excerpt { path, .. } => Some(path),
-            Audio::Broken(_) => None,
-        }
-    }
-}
 
 /// A line of a manifest as `NeMo` writes them; other keys mean nothing here.
 #[derive(Debug, Deserialize)]
@@ -93,7 +52,7 @@ pub fn gather(arguments: &InputArguments) -> anyhow::Result<(Vec<Entry>, bool)> 
         entries.retain(|_| place.next().is_some_and(|i: usize| i % shard.count == shard.index));
     }
     let one = match arguments.files.as_slice() {
-        [path] => arguments.files_from.is_none() && path.as_path() == Path::new(&first),
+        [path] => arguments.files_from.is_none() && text(path) == first,
         _ => false,
     };
     Ok((entries, !one))
@@ -104,15 +63,14 @@ struct Found(Vec<(Origin, Audio)>);
 
 impl Found {
     fn file(&mut self, path: &Path, below: &Path) {
-        let below =
-            if path == Path::new("-") { "stdin".into() } else { below.display().to_string() };
-        let origin = Origin { id: None, path: path.display().to_string(), below, offset_ms: None };
+        let below = if path == Path::new("-") { "stdin".into() } else { text(below) };
+        let origin = Origin { id: None, path: text(path), below, excerpt_ms: None };
         self.0.push((origin, Audio::File(path.to_path_buf())));
     }
 
     fn broken(&mut self, shown: String, reason: String) {
         let origin =
-            Origin { id: Some(shown.clone()), path: shown, below: String::new(), offset_ms: None };
+            Origin { id: Some(shown.clone()), path: shown, below: String::new(), excerpt_ms: None };
         self.0.push((origin, Audio::Broken(reason)));
     }
 
@@ -143,39 +101,48 @@ impl Found {
     }
 
     fn list(&mut self, path: &Path) -> anyhow::Result<()> {
-        let name = path.display();
+        let name = text(path);
         let unreadable = || format!("cannot read the list {name}");
-        let text = if path == Path::new("-") {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).with_context(unreadable)?;
-            text
+        let mut bytes = Vec::new();
+        if path == Path::new("-") {
+            std::io::stdin().read_to_end(&mut bytes).with_context(unreadable)?;
         } else {
-            std::fs::read_to_string(path).with_context(unreadable)?
-        };
+            bytes = std::fs::read(path).with_context(unreadable)?;
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         let kaldi = extension(path).as_deref() == Some("scp");
         let mut ids: HashSet<String> =
             self.0.iter().filter_map(|(origin, _)| origin.id.clone()).collect();
-        for (i, line) in text.lines().enumerate() {
-            let line = line.trim();
+        for (i, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let place = format!("{name}:{}", i + 1);
+            let line = line.trim_ascii();
             if line.is_empty() {
                 continue;
             }
-            let place = format!("{name}:{}", i + 1);
+            let Ok(line) = str::from_utf8(line) else {
+                match path_of(line).filter(|_| !kaldi) {
+                    Some(line) => self.path(&resolve(folder, &line)),
+                    None => self.broken(place.clone(), format!("{place}: not UTF-8")),
+                }
+                continue;
+            };
             if kaldi {
                 self.scp(line, folder, place, &mut ids);
             } else if line.starts_with('{') {
                 match serde_json::from_str::<Line>(line) {
-                    Ok(line) => self.manifest(line, folder, place),
+                    Ok(line) => self.manifest(line, folder, place, &mut ids),
                     Err(e) => self
                         .broken(place.clone(), format!("{place}: not a line of a manifest: {e}")),
                 }
             } else {
-                let path = resolve(folder, line);
-                self.file(&path, path.file_name().map_or(path.as_path(), Path::new));
+                self.path(&resolve(folder, Path::new(line)));
             }
         }
         Ok(())
+    }
+
+    fn path(&mut self, path: &Path) {
+        self.file(path, path.file_name().map_or(path, Path::new));
     }
 
     fn scp(&mut self, line: &str, folder: &Path, place: String, ids: &mut HashSet<String>) {
@@ -190,47 +157,75 @@ impl Found {
             );
             return self.broken(id.to_owned(), reason);
         }
-        if !ids.insert(id.to_owned()) {
-            let reason = format!("{place}: the id {id} is there twice");
-            return self.broken(place, reason);
+        if let Err(reason) = check_id(id, ids) {
+            return self.broken(place.clone(), format!("{place}: {reason}"));
         }
-        let path = resolve(folder, rest);
+        let path = resolve(folder, Path::new(rest));
         self.file(&path, Path::new(rest));
         if let Some((origin, _)) = self.0.last_mut() {
             origin.id = Some(id.to_owned());
         }
     }
 
-    fn manifest(&mut self, line: Line, folder: &Path, place: String) {
-        let path = resolve(folder, &line.audio_filepath);
+    fn manifest(&mut self, line: Line, folder: &Path, place: String, ids: &mut HashSet<String>) {
+        let offset_s = line.offset.unwrap_or(0.0);
+        let is_excerpt = offset_s != 0.0 || line.offset.is_some() && line.duration > Some(0.0);
+        let duration_s = line.duration.filter(|_| is_excerpt);
+        let length_s = duration_s.unwrap_or(f64::MAX);
+        if is_excerpt && !(offset_s >= 0.0 && length_s > 0.0) {
+            let reason =
+                format!("{place}: offset {offset_s} and duration {length_s} s make no excerpt");
+            return self.broken(place, reason);
+        }
+        if let Some(Err(reason)) = line.id.as_ref().map(|id| check_id(id, ids)) {
+            return self.broken(place.clone(), format!("{place}: {reason}"));
+        }
+        let path = resolve(folder, Path::new(&line.audio_filepath));
         let below = Path::new(&line.audio_filepath);
         let below =
             if below.is_absolute() { below.file_name().map_or(below, Path::new) } else { below };
         self.file(&path, below);
         let Some((origin, audio)) = self.0.last_mut() else { return };
         origin.id = line.id;
-        if let Some(offset_s) = line.offset.filter(|s| *s != 0.0) {
-            let duration_s = line.duration.unwrap_or(f64::MAX);
-            if !(offset_s > 0.0 && duration_s > 0.0) {
-                let reason = format!(
-                    "{place}: offset {offset_s} and duration {duration_s} s make no excerpt"
-                );
-                self.0.pop();
-                return self.broken(place, reason);
-            }
-            origin.offset_ms = Some((offset_s * 1000.0).round() as u64);
-            *audio = Audio::Excerpt { path, offset_s, duration_s };
-        } else if let (Some(0.0), Some(duration_s)) = (line.offset, line.duration)
-            && duration_s > 0.0
-        {
-            *audio = Audio::Excerpt { path, offset_s: 0.0, duration_s };
+        if is_excerpt {
+            let ms = |seconds: f64| (seconds * 1000.0).round() as u64;
+            origin.excerpt_ms = Some((ms(offset_s), duration_s.map(ms)));
+            *audio = Audio::Excerpt { path, offset_s, duration_s: length_s };
         }
     }
 }
 
+/// Refuses ids that are there already, that name nothing, or that no file can have.
+fn check_id(id: &str, ids: &mut HashSet<String>) -> Result<(), String> {
+    if id.chars().any(char::is_control) {
+        return Err(format!("the id {id:?} has a control character in it"));
+    }
+    if plain(id).is_empty() {
+        return Err(format!("the id {id:?} names nothing"));
+    }
+    if !ids.insert(id.to_owned()) {
+        return Err(format!("the id {id} is there twice"));
+    }
+    Ok(())
+}
+
+/// A path of any bytes, where paths are bytes.
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+fn path_of(line: &[u8]) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(line)))
+}
+
+#[cfg(not(unix))]
+fn path_of(_: &[u8]) -> Option<PathBuf> {
+    None
+}
+
 /// A path in a list: from here, or from where the list is.
-fn resolve(folder: &Path, path: &str) -> PathBuf {
-    let (here, there) = (PathBuf::from(path), folder.join(path));
+fn resolve(folder: &Path, path: &Path) -> PathBuf {
+    let (here, there) = (path.to_path_buf(), folder.join(path));
     if !here.exists() && there.exists() { there } else { here }
 }
 

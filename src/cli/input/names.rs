@@ -1,13 +1,14 @@
 //! Names of inputs: ids in results, and paths of results without their ending.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
 
-/// How a name may be made, from the shortest to the plainest.
-const LEVELS: usize = 4;
+/// How a name may be made, from the shortest to the plainest; then the same with where an excerpt ends.
+const PLAIN_LEVELS: usize = 4;
+const LEVELS: usize = 2 * PLAIN_LEVELS;
 
 /// What names are made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// Given by a list; nothing else will do.
     pub id: Option<String>,
@@ -15,8 +16,8 @@ pub struct Origin {
     pub path: String,
     /// The part of the path below the folder that was asked for.
     pub below: String,
-    /// Where an excerpt starts.
-    pub offset_ms: Option<u64>,
+    /// Where an excerpt starts, and how long it is if that is told.
+    pub excerpt_ms: Option<(u64, Option<u64>)>,
 }
 
 impl Origin {
@@ -24,6 +25,7 @@ impl Origin {
         if let Some(id) = &self.id {
             return plain(id);
         }
+        let (lengths, level) = (level >= PLAIN_LEVELS, level % PLAIN_LEVELS);
         let path = if level < 2 { &self.below } else { &self.path };
         let path = if level.is_multiple_of(2) {
             Path::new(path).with_extension("").to_string_lossy().into_owned()
@@ -31,7 +33,12 @@ impl Origin {
             path.clone()
         };
         let name = plain(&path);
-        self.offset_ms.map_or(name.clone(), |ms| format!("{name}-{ms:07}"))
+        match self.excerpt_ms {
+            None => name,
+            Some((0, _)) if !lengths => name,
+            Some((start, Some(length))) if lengths => format!("{name}-{start:07}-{length:07}"),
+            Some((start, _)) => format!("{name}-{start:07}"),
+        }
     }
 }
 
@@ -40,13 +47,14 @@ pub fn assign(origins: &[Origin]) -> Vec<String> {
     let mut levels = vec![0; origins.len()];
     loop {
         let names: Vec<_> = origins.iter().zip(&levels).map(|(o, level)| o.name(*level)).collect();
-        let mut count: HashMap<&str, usize> = HashMap::new();
-        for name in &names {
-            *count.entry(name).or_default() += 1;
+        // What is listed twice is one and the same.
+        let mut bearers: HashMap<&str, HashSet<&Origin>> = HashMap::new();
+        for (name, origin) in names.iter().zip(origins) {
+            bearers.entry(name).or_default().insert(origin);
         }
         let mut changed = false;
         for (level, name) in levels.iter_mut().zip(&names) {
-            if count[name.as_str()] > 1 && *level + 1 < LEVELS {
+            if bearers[name.as_str()].len() > 1 && *level + 1 < LEVELS {
                 *level += 1;
                 changed = true;
             }
@@ -58,7 +66,7 @@ pub fn assign(origins: &[Origin]) -> Vec<String> {
 }
 
 /// A path that leads nowhere else: no root, no `..`.
-fn plain(path: &str) -> String {
+pub fn plain(path: &str) -> String {
     let parts = Path::new(path).components().filter_map(|part| match part {
         Component::Normal(part) => Some(part.to_string_lossy()),
         _ => None,
@@ -75,7 +83,7 @@ mod tests {
             id: None,
             path: (*path).into(),
             below: (*below).into(),
-            offset_ms: None,
+            excerpt_ms: None,
         };
         assign(&paths.iter().map(origin).collect::<Vec<_>>())
     }
@@ -86,19 +94,23 @@ mod tests {
         assert_eq!(names(&[("a.wav", "a.wav"), ("a.flac", "a.flac")]), ["a.wav", "a.flac"]);
         assert_eq!(names(&[("x/a.wav", "a.wav"), ("y/a.wav", "a.wav")]), ["x/a", "y/a"]);
         assert_eq!(names(&[("x/d/a.wav", "d/a.wav"), ("b.wav", "b.wav")]), ["d/a", "b"]);
-        assert_eq!(names(&[("a.wav", "a.wav"), ("a.wav", "a.wav")]), ["a.wav", "a.wav"]);
+        assert_eq!(names(&[("a.wav", "a.wav"), ("a.wav", "a.wav")]), ["a", "a"]);
         assert_eq!(names(&[("../../etc/a.wav", "../a.wav"), ("/a.flac", "/b")]), ["a", "b"]);
     }
 
     #[test]
     fn ids_and_excerpts_keep_theirs() {
-        let origin = |id: Option<&str>, offset_ms| Origin {
+        let origin = |id: Option<&str>, excerpt_ms| Origin {
             id: id.map(str::to_owned),
             path: "a.wav".into(),
             below: "a.wav".into(),
-            offset_ms,
+            excerpt_ms,
         };
-        let all = [origin(Some("utt 1"), None), origin(None, Some(0)), origin(None, Some(1500))];
-        assert_eq!(assign(&all), ["utt 1", "a-0000000", "a-0001500"]);
+        let excerpt = |start, length| origin(None, Some((start, length)));
+        let all = [origin(Some("utt 1"), None), excerpt(0, None), excerpt(1500, Some(10))];
+        assert_eq!(assign(&all), ["utt 1", "a", "a-0001500"]);
+        let same_start = [excerpt(500, Some(1000)), excerpt(500, Some(2000)), excerpt(0, Some(1))];
+        let expected = ["a-0000500-0001000", "a-0000500-0002000", "a"];
+        assert_eq!(assign(&same_start), expected);
     }
 }

@@ -7,23 +7,37 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::guard::is_special;
+use super::whole::{Meet, Part, folder, put, sweep};
 use super::{Style, Transcript};
 use crate::cli::Misuse;
-use crate::cli::input::Entry;
+use crate::cli::input::{Entry, text};
 
-/// A place for results. Files come into being as a whole: they are written under another name first.
+/// A place for results.
 pub enum Destination {
     /// One after the other.
-    Stream {
-        style: Style,
-        out: Box<dyn Write>,
-        /// The file and the name it has until it is whole; none: stdout, a pipe or a device.
-        file: Option<(PathBuf, PathBuf)>,
-        several: bool,
-        written: usize,
-    },
+    Stream { style: Style, out: Out, several: bool, written: usize },
     /// A file each.
-    Files { style: Style, paths: Vec<PathBuf> },
+    Files { style: Style, paths: Vec<PathBuf>, meet: Meet },
+}
+
+/// What one result after the other is written to.
+pub enum Out {
+    /// Stdout, a pipe or a device.
+    Open(Box<dyn Write>),
+    File(BufWriter<Part>),
+}
+
+impl Out {
+    fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self {
+            Self::Open(out) => Ok(out.write_all(bytes).and_then(|()| out.flush())?),
+            Self::File(out) => {
+                let written = out.write_all(bytes).and_then(|()| out.flush());
+                written.with_context(|| format!("cannot write {}", text(out.get_ref().path())))
+            }
+        }
+    }
 }
 
 impl Destination {
@@ -32,18 +46,30 @@ impl Destination {
     /// # Errors
     /// If the file cannot be made.
     pub fn stream(style: Style, path: Option<&Path>, several: bool) -> anyhow::Result<Self> {
-        let mut file = None;
-        let mut out: Box<dyn Write> = Box::new(std::io::stdout());
-        if let Some(path) = path.filter(|path| is_special(path)) {
-            let cannot = || format!("cannot write {}", path.display());
-            out = Box::new(File::options().write(true).open(path).with_context(cannot)?);
-        } else if let Some(path) = path {
-            let part = part(path);
-            out = Box::new(BufWriter::new(create(&part)?));
-            file = Some((part, path.to_path_buf()));
-        }
-        out.write_all(style.head(several).as_bytes())?;
-        Ok(Self::Stream { style, out, file, several, written: 0 })
+        let mut out = match path {
+            None => Out::Open(Box::new(std::io::stdout())),
+            Some(path) if is_special(path) => {
+                let cannot = || format!("cannot write {}", path.display());
+                Out::Open(Box::new(File::options().write(true).open(path).with_context(cannot)?))
+            }
+            Some(path) => {
+                let part = Part::create(path)?;
+                sweep(folder(path));
+                Out::File(BufWriter::new(part))
+            }
+        };
+        out.put(style.head(several).as_bytes())?;
+        Ok(Self::Stream { style, out, several, written: 0 })
+    }
+
+    /// A file for each result; what another run has written meanwhile stays unless `overwrite`.
+    pub fn files(style: Style, paths: Vec<PathBuf>, overwrite: bool) -> Self {
+        let mut folders: Vec<_> = paths.iter().map(|path| folder(path)).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        folders.into_iter().for_each(sweep);
+        let meet = if overwrite { Meet::Replace } else { Meet::Leave };
+        Self::Files { style, paths, meet }
     }
 
     /// Whether results must come in order.
@@ -62,12 +88,11 @@ impl Destination {
                     if *written > 0 { style.between().to_owned() } else { String::new() };
                 text += &style.render(transcript, *several)?;
                 *written += 1;
-                out.write_all(text.as_bytes())?;
-                Ok(out.flush()?)
+                out.put(text.as_bytes())
             }
-            Self::Files { style, paths } => {
+            Self::Files { style, paths, meet } => {
                 let text = format!("{}{}", style.head(false), style.render(transcript, false)?);
-                replace(&paths[i], text.as_bytes())
+                put(&paths[i], text.as_bytes(), *meet).map(|_| ())
             }
         }
     }
@@ -77,11 +102,15 @@ impl Destination {
     /// # Errors
     /// As [`Destination::write`].
     pub fn finish(self) -> anyhow::Result<()> {
-        let Self::Stream { style, mut out, file, several, .. } = self else { return Ok(()) };
-        out.write_all(style.tail(several).as_bytes())?;
-        out.flush()?;
-        drop(out);
-        file.map_or(Ok(()), |(part, path)| rename(&part, &path))
+        let Self::Stream { style, mut out, several, .. } = self else { return Ok(()) };
+        out.put(style.tail(several).as_bytes())?;
+        match out {
+            Out::Open(_) => Ok(()),
+            Out::File(out) => {
+                let part = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+                part.finish(Meet::Replace).map(|_| ())
+            }
+        }
     }
 }
 
@@ -113,44 +142,11 @@ pub fn result_paths(
             && let Some(other) = taken.insert(path.clone(), entry)
         {
             let (one, two) = (&other.shown, &entry.shown);
-            anyhow::bail!("{one} and {two} would both be written to {}", path.display());
+            let file = text(&path);
+            let reason = format!("{one} and {two} would both be written to {file}: give them ids");
+            return Err(Misuse(reason).into());
         }
         paths.push(path);
     }
     Ok(paths)
-}
-
-/// Whether `path` is a pipe or a device, which is written to as it is: another file must not take its place.
-fn is_special(path: &Path) -> bool {
-    path.metadata().is_ok_and(|data| !data.is_file() && !data.is_dir())
-}
-
-/// The name of a file that is not yet whole; the same for every attempt, so that none are left behind.
-fn part(path: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".part");
-    path.with_file_name(name)
-}
-
-fn create(path: &Path) -> anyhow::Result<File> {
-    let cannot = || format!("cannot write {}", path.display());
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).with_context(cannot)?;
-    }
-    File::create(path).with_context(cannot)
-}
-
-fn rename(part: &Path, path: &Path) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
-    let file = File::options().write(true).open(part).with_context(cannot)?;
-    file.sync_data().with_context(cannot)?;
-    std::fs::rename(part, path).with_context(cannot)
-}
-
-/// Puts a whole file in its place, or nothing.
-fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let part = part(path);
-    create(&part)?.write_all(bytes).with_context(|| format!("cannot write {}", part.display()))?;
-    rename(&part, path)
 }

@@ -10,6 +10,7 @@ use vivavoce::{Recognizer, SessionOptions};
 use super::with_name;
 use crate::cli::args::TranscribeArguments;
 use crate::cli::input::Entry;
+use crate::cli::say;
 
 /// Transcribes all entries; `false` if one failed.
 ///
@@ -29,7 +30,8 @@ pub fn run(
             Ok(()) => {}
             Err(error) if crate::cli::is_closed_pipe(&error) => return Err(error),
             Err(error) => {
-                eprintln!("error: {}", with_name(&entry.shown, &format!("{error:#}")));
+                let message = with_name(&entry.shown, &format!("{error:#}"));
+                say(format_args!("error: {message}"));
                 good = false;
             }
         }
@@ -60,7 +62,7 @@ fn transcribe(
             Event::Final(result) => show_final(&result, name, arguments)?,
             Event::Error { message, fatal: true } => anyhow::bail!("{message}"),
             Event::Error { message, fatal: false } => {
-                eprintln!("warning: {}", with_name(&entry.shown, &message));
+                say(format_args!("warning: {}", with_name(&entry.shown, &message)));
             }
             _ => {}
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::cli::input::Entry;
+use crate::cli::say;
 
 /// A bar that grows with the bytes of the files, since their lengths are known before they are opened.
 pub struct Progress {
@@ -72,7 +73,7 @@ impl Progress {
 
     /// A line on stderr.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| say(line));
     }
 
     /// Does something while the bar is out of the way.
@@ -86,10 +87,10 @@ impl Progress {
         let heard_s = self.heard_ms.load(Ordering::Relaxed) as f64 / 1000.0;
         let took_s = self.start.elapsed().as_secs_f64();
         if heard_s > 0.0 && std::io::stderr().is_terminal() {
-            eprintln!(
+            say(format_args!(
                 "{heard_s:.1} s of audio in {took_s:.2} s: {:.3} x real time",
                 took_s / heard_s
-            );
+            ));
         }
     }
 }
