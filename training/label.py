@@ -1,7 +1,8 @@
 """Stage `label`: the program writes down the utterances of split `unlabelled`, and the network's own sub-frame phones give their times.
 
-Writes OUT (.npz): id, confidence (mean of the words'), text, count of tokens, and all tokens with start and end in a row. Utterances with fewer than
-`--min-words` words, or whose phones can't be found in the sound, are left out.
+Writes OUT (.npz): id, confidence (mean of the words'), text, count of tokens, and all tokens with start and end in a row. Left out are utterances with fewer
+than `--min-words` words, those whose phones can't be found in the sound, and those whose words have fewer phones than `--least-share` of what the sub-frames
+hold: what a text leaves out, a network would learn to leave out.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def write_down(args, checkpoint, rows):
         names.write_text("".join(f"{there[u['id']]}\n" for u in rows if u["id"] in there))
         out = Path(folder) / "out.jsonl"
         command = [args.binary, "transcribe", "--model", model, "--files-from", names, "--format", "jsonl", "--output", out,
-                   "--latency", args.latency, "--jobs", str(args.jobs), "--no-endpoints"]
+                   "--latency", args.latency, "--jobs", str(args.jobs), "--no-endpoints", f"--end-of-block-bias={args.end_of_block_bias}"]
         done = subprocess.run([str(c) for c in command], stderr=subprocess.PIPE, text=True)
         if done.returncode not in (0, 1):
             raise SystemExit(f"{args.binary} failed: {done.stderr[-2000:]}")
@@ -67,6 +68,13 @@ def tokens_of(text, spoken):
     return np.array([TOKEN_ID[p + "_E" if i + 1 == len(phones) else p] for phones in map(spoken.__getitem__, text.split()) for i, p in enumerate(phones)], np.int16)
 
 
+def phones_heard(said, lengths):
+    """How many phones the likeliest labels of the sub-frames hold: runs of one token, silence (0) not counted. said [B, T], lengths [B]."""
+    begins = np.concatenate([np.ones_like(said[:, :1], bool), said[:, 1:] != said[:, :-1]], axis=1)
+    inside = np.arange(said.shape[1]) < np.asarray(lengths)[:, None]
+    return (begins & inside & (said != 0)).sum(axis=1)
+
+
 def place(work):
     """Viterbi for one batch: (scores, sub-frames, tokens of each, step, delay, word ends) -> start and end of each, or None."""
     scores, lengths, tokens, step_s, delay_s, ends_word = work
@@ -86,6 +94,8 @@ def main():
     parser.add_argument("--model", type=Path, required=True, help="model folder with lexicon, language model and lexicon.txt")
     parser.add_argument("--binary", type=Path, default=Path("target/release/vivavoce"))
     parser.add_argument("--latency", default="accurate")
+    parser.add_argument("--end-of-block-bias", type=float, default=-2.0, help="lower writes more down")
+    parser.add_argument("--least-share", type=float, default=0.85)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--min-words", type=int, default=3)
@@ -126,10 +136,12 @@ def main():
                 logits = model.head(model.phone_head, model.encoder(batch.features.to(device)))
             scores = (logits.float().log_softmax(dim=-1).cpu().numpy() - args.prior * log_prior).astype(np.float16)
             tokens = [tokens_of(found[u["id"]][0], spoken) for u in group]
-            pending.append((group, tokens, pool.submit(place, (scores, batch.lengths.numpy() * sub, tokens, step_s, delay_s, ends_word))))
-        for group, tokens, result in pending:
-            for u, t, times in zip(group, tokens, result.result()):
-                if times is None:
+            heard = phones_heard(logits.argmax(dim=-1).cpu().numpy(), batch.lengths.numpy() * sub)
+            whole = [len(t) >= args.least_share * n for t, n in zip(tokens, heard)]
+            pending.append((group, tokens, whole, pool.submit(place, (scores, batch.lengths.numpy() * sub, tokens, step_s, delay_s, ends_word))))
+        for group, tokens, whole, result in pending:
+            for u, t, complete, times in zip(group, tokens, whole, result.result()):
+                if times is None or not complete:
                     continue
                 kept["id"].append(u["id"]), kept["text"].append(found[u["id"]][0]), kept["confidence"].append(found[u["id"]][1])
                 kept["count"].append(len(t)), kept["token"].append(t), kept["start"].append(times[0]), kept["end"].append(times[1])
