@@ -42,7 +42,8 @@ fn main() -> anyhow::Result<()> {
     };
     let rounds = arguments.next().map_or(Ok(300), |n| n.parse()).context(usage)?;
     let start = Instant::now();
-    let model = Model::load_as(Path::new(&folder), precision)?;
+    let read = |name: &str| std::fs::read(Path::new(&folder).join(name));
+    let model = Model::from_bytes(&read("config.json")?, &read("model.safetensors")?, precision)?;
     let load_us = start.elapsed().as_secs_f64() * 1e6;
     let window = Model::window(model.config().latency_mode(None)?);
     let count = window.block_frames * model.config().subsampling() * model.feature_dim();

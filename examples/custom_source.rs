@@ -44,11 +44,11 @@ impl AudioSource for RawStdin {
 fn main() -> anyhow::Result<()> {
     let recognizer = match std::env::args().nth(1) {
         Some(folder) => Recognizer::load(folder)?,
-        None => Recognizer::embedded()?,
+        None => Recognizer::builder().build()?,
     };
     let source = RawStdin { stdin: std::io::stdin(), bytes: vec![0; 3200], pending: 0 };
-    let options = PipelineOptions { partials: true, ..Default::default() };
-    for event in Pipeline::start(&recognizer, Box::new(source), &options)?.events() {
+    let pipeline = Pipeline::start(&recognizer, Box::new(source), &PipelineOptions::default())?;
+    for event in pipeline.events() {
         match event {
             Event::Partial(partial) => println!("{} | {}", partial.confirmed, partial.tentative),
             Event::Final(result) => println!("{}", result.text),

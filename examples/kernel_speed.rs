@@ -5,10 +5,11 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Instant;
 
-use vivavoce::nn::kernels::Kernels;
+use vivavoce::nn::kernels::{Activations, Kernels};
 use vivavoce::nn::{PackedMatrix, Rows, RowsMut};
 
 fn main() {
+    let mut activations = Activations::default();
     for (n, k) in [(2048, 512), (1280, 320), (512, 1280), (80, 320), (32, 288)] {
         // The second weight is a half-precision number, so its matrix is stored in half the space.
         for (weight, (storage, kernels)) in [(0.01, "f32"), (0.5, "f16")]
@@ -27,7 +28,7 @@ fn main() {
                     for _ in 0..repeats {
                         let rows = Rows { data: black_box(&x), stride: k };
                         let out = RowsMut { data: black_box(&mut y), stride: n };
-                        kernels.accumulate(&packed, batch, rows, out);
+                        kernels.accumulate(&packed, batch, rows, out, &mut activations);
                     }
                     best = best.min(start.elapsed().as_secs_f64());
                 }

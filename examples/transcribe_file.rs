@@ -1,32 +1,19 @@
-//! Words of an audio file with their times: `cargo run --release --example transcribe_file -- speech.mp3 models/en-small`.
+//! Transcribes a file: `cargo run --release --example transcribe_file -- speech.wav [model folder]`.
 #![expect(clippy::print_stdout, reason = "results")]
 
-use anyhow::Context;
-use vivavoce::Recognizer;
-use vivavoce::audio;
-use vivavoce::pipeline::{Pipeline, PipelineOptions};
-use vivavoce::transcript::Event;
+use vivavoce::{Recognizer, StreamOptions, audio};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().context("usage: transcribe_file FILE [MODEL_FOLDER]")?;
+    let Some(path) = arguments.next() else { anyhow::bail!("usage: transcribe_file FILE [MODEL]") };
     let recognizer = match arguments.next() {
         Some(folder) => Recognizer::load(folder)?,
-        None => Recognizer::embedded()?,
+        None => Recognizer::builder().build()?,
     };
-    let source = audio::open(&file)?;
-    let options = PipelineOptions { partials: true, ..Default::default() };
-    for event in Pipeline::start(&recognizer, source, &options)?.events() {
-        match event {
-            Event::Partial(partial) => eprintln!("... {}", partial.partial),
-            Event::Final(result) => {
-                for word in &result.result {
-                    println!("{:6.2} {:6.2}  {}", word.start, word.end, word.word);
-                }
-            }
-            Event::Error { message, .. } => eprintln!("{message}"),
-            _ => {}
-        }
+    let transcript = recognizer.transcribe(audio::open(path)?, &StreamOptions::default())?;
+    for word in transcript.segments.iter().flat_map(|segment| &segment.result) {
+        println!("{:8.3} {:8.3} {:.2} {}", word.start, word.end, word.conf, word.word);
     }
+    println!("{}", transcript.text());
     Ok(())
 }

@@ -9,6 +9,7 @@ const OUTVOTE_S: f32 = 1.0;
 
 /// What becomes of the encoder's memory at an endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AfterEndpoint {
     /// It is cleared, so that every segment is heard like a stream of its own.
     Reset,
@@ -17,23 +18,23 @@ pub enum AfterEndpoint {
     Keep,
 }
 
-/// Ends of segments, each rule with its own length. An infinite length switches a rule off.
+/// Ends of segments, each rule with its own length. An infinite length switches a rule off. Each is set by the method of its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointOptions {
     /// Silence after which a segment without words is over.
-    pub silence_s: f32,
+    pub(crate) silence_s: f32,
     /// Silence after which a segment with words is over.
-    pub after_speech_s: f32,
+    pub(crate) after_speech_s: f32,
     /// Length at which a segment is cut behind its last confirmed word; the others go on in the next.
-    pub utterance_s: f32,
+    pub(crate) utterance_s: f32,
     /// The encoder's memory.
-    pub after: AfterEndpoint,
+    pub(crate) after: AfterEndpoint,
     /// Whether the network sleeps between segments, until the detector hears a voice.
-    pub sleep: bool,
+    pub(crate) sleep: bool,
     /// Audio before the voice was noticed that is heard when the network wakes.
-    pub pre_roll_s: f32,
+    pub(crate) pre_roll_s: f32,
     /// The detector's score of speech, in 0..=1; lower hears fainter voices, and more noise.
-    pub voice_threshold: f32,
+    pub(crate) voice_threshold: f32,
 }
 
 impl Default for EndpointOptions {
@@ -52,7 +53,7 @@ impl Default for EndpointOptions {
 
 /// Which rule ended a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// Silence, and nothing was said.
     Silence,
     /// Silence after words.
@@ -63,7 +64,7 @@ pub enum Rule {
 
 /// What is known at some moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// For how long the detector has heard no voice.
     pub voice_quiet_s: f32,
     /// For how long the network has emitted no token.
@@ -84,6 +85,55 @@ impl Evidence {
 }
 
 impl EndpointOptions {
+    /// Silence after which a segment without words is over.
+    #[must_use]
+    pub fn silence_s(mut self, seconds: f32) -> Self {
+        self.silence_s = seconds;
+        self
+    }
+
+    /// Silence after which a segment with words is over.
+    #[must_use]
+    pub fn after_speech_s(mut self, seconds: f32) -> Self {
+        self.after_speech_s = seconds;
+        self
+    }
+
+    /// Length at which a segment is cut behind its last confirmed word; the others go on in the next.
+    #[must_use]
+    pub fn utterance_s(mut self, seconds: f32) -> Self {
+        self.utterance_s = seconds;
+        self
+    }
+
+    /// What becomes of the encoder's memory.
+    #[must_use]
+    pub fn after(mut self, after: AfterEndpoint) -> Self {
+        self.after = after;
+        self
+    }
+
+    /// Whether the network sleeps between segments, until the detector hears a voice.
+    #[must_use]
+    pub fn sleep(mut self, sleep: bool) -> Self {
+        self.sleep = sleep;
+        self
+    }
+
+    /// Audio before the voice was noticed that is heard when the network wakes; at most 5 s.
+    #[must_use]
+    pub fn pre_roll_s(mut self, seconds: f32) -> Self {
+        self.pre_roll_s = seconds;
+        self
+    }
+
+    /// The detector's score of speech, in 0..=1; lower hears fainter voices, and more noise.
+    #[must_use]
+    pub fn voice_threshold(mut self, score: f32) -> Self {
+        self.voice_threshold = score;
+        self
+    }
+
     /// Refuses lengths that make no sense.
     ///
     /// # Errors
@@ -111,7 +161,7 @@ impl EndpointOptions {
     }
 
     /// The rule that ends the segment now.
-    pub fn check(&self, now: &Evidence) -> Option<Rule> {
+    pub(crate) fn check(&self, now: &Evidence) -> Option<Rule> {
         let silence_s = now.silence_s();
         if now.words && silence_s >= self.after_speech_s {
             Some(Rule::AfterSpeech)

@@ -73,6 +73,14 @@ pub enum Error {
     },
 }
 
+/// Errors are equal if they say the same.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+            && self.to_string() == other.to_string()
+    }
+}
+
 impl Error {
     /// A model error about `path`.
     pub fn model(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {

@@ -13,15 +13,14 @@ mod worker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::audio::{AudioSource, Resampler};
-use crate::endpoint::EndpointOptions;
-use crate::error::Result;
-use crate::listener::Listener;
-use crate::recognizer::{Recognizer, SessionOptions};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::recognizer::{Recognizer, StreamOptions};
 use crate::transcript::Event;
 
 /// Pieces in flight between reader and worker: with [`PIECES_A_SECOND`] nine seconds.
@@ -41,21 +40,35 @@ pub enum Pace {
     Realtime,
 }
 
-/// Choices of a pipeline.
+/// Choices of a pipeline beside those of its stream. Each is set by the method of its name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PipelineOptions {
+    stream: StreamOptions,
+    pace: Pace,
+    status: bool,
+}
+
+impl PipelineOptions {
     /// The stream.
-    pub session: SessionOptions,
-    /// Ends of segments; none: the whole stream is one.
-    pub endpoints: Option<EndpointOptions>,
+    #[must_use]
+    pub fn stream(mut self, options: StreamOptions) -> Self {
+        self.stream = options;
+        self
+    }
+
     /// Reading speed.
-    pub pace: Pace,
-    /// Whether to send [`Event::Partial`] whenever the words change.
-    pub partials: bool,
+    #[must_use]
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// Whether to send [`Event::Status`].
-    pub status: bool,
-    /// Readings in [`crate::transcript::Final::alternatives`]; 0 for none.
-    pub alternatives: usize,
+    #[must_use]
+    pub fn status(mut self, status: bool) -> Self {
+        self.status = status;
+        self
+    }
 }
 
 enum Message {
@@ -63,7 +76,7 @@ enum Message {
     Lost { seconds: f32 },
     Interrupted(String),
     Warning(String),
-    Failed(String),
+    Failed(Error),
     Stop,
 }
 
@@ -124,26 +137,28 @@ impl Capture {
         recognizer: &Recognizer,
         options: &PipelineOptions,
     ) -> Result<Pipeline> {
-        let listener = Listener::new(
-            recognizer,
-            &options.session,
-            options.endpoints.as_ref(),
-            options.alternatives,
-        )?;
+        let listener = recognizer.listener(&options.stream)?;
         let resampler = Resampler::new(self.rate_hz, listener.sample_rate_hz())?;
         let (event_sender, events) = bounded(EVENTS);
-        let worker = worker::Worker::new(
-            listener,
-            resampler,
-            event_sender,
-            options.partials,
-            options.status,
-        );
+        let engine = Engine::new(recognizer);
+        let worker = worker::Worker::new(engine, listener, resampler, event_sender, options.status);
         let (messages, spares) = (self.messages, self.spares);
         let worker = std::thread::spawn(move || worker.run(&messages, &spares));
         let stopper = self.stopper;
         Ok(Pipeline { events: Some(events), stopper, worker: Some(worker), reader: self.reader })
     }
+}
+
+/// Why there is no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Waited {
+    /// Not yet.
+    #[error("no event yet")]
+    TimedOut,
+    /// The stream is over.
+    #[error("the stream is over")]
+    Ended,
 }
 
 /// A stream being transcribed. Dropping it stops the threads; a reader that is waiting for its source ends when that delivers.
@@ -166,7 +181,7 @@ impl Pipeline {
         options: &PipelineOptions,
     ) -> Result<Self> {
         // Refuse before anything is read.
-        recognizer.session(&options.session)?;
+        recognizer.listener(&options.stream)?;
         Resampler::new(source.sample_rate_hz(), recognizer.config().features.sample_rate_hz)?;
         Capture::start(source, options.pace).transcribe(recognizer, options)
     }
@@ -174,6 +189,26 @@ impl Pipeline {
     /// The events, in order; ends after [`Event::Final`] of the last segment or a fatal [`Event::Error`].
     pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
         self.events.iter().flat_map(Receiver::iter)
+    }
+
+    /// The next event, if it comes within `timeout`.
+    ///
+    /// # Errors
+    /// [`Waited::TimedOut`] if it does not, [`Waited::Ended`] if none will come.
+    pub fn recv_timeout(&self, timeout: Duration) -> std::result::Result<Event, Waited> {
+        let events = self.events.as_ref().ok_or(Waited::Ended)?;
+        events.recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Waited::TimedOut,
+            RecvTimeoutError::Disconnected => Waited::Ended,
+        })
+    }
+
+    /// The next event, if there is one already.
+    ///
+    /// # Errors
+    /// As [`Pipeline::recv_timeout`].
+    pub fn try_recv(&self) -> std::result::Result<Event, Waited> {
+        self.recv_timeout(Duration::ZERO)
     }
 
     /// Ends it from another thread.

@@ -1,6 +1,10 @@
 //! What a stream says: words with times, partial and final results, and the events that carry them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
 
 /// A recognised word with its place in the stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -8,9 +12,9 @@ pub struct TimedWord {
     /// The word (with units `bpe` or greedy search: the token).
     pub word: String,
     /// Seconds from the start of the stream to its beginning.
-    pub start: f32,
+    pub start: f64,
     /// Seconds from the start of the stream to its end.
-    pub end: f32,
+    pub end: f64,
     /// Probability that the word is right, in 0..=1, as far as the model was calibrated on development data; else what the
     /// network gives the word's tokens.
     pub conf: f32,
@@ -26,7 +30,7 @@ pub struct Partial {
     /// The rest of the best hypothesis; may change.
     pub tentative: String,
     /// Seconds of audio heard.
-    pub time: f32,
+    pub time: f64,
 }
 
 /// One of several readings of a segment.
@@ -51,12 +55,37 @@ pub struct Final {
     /// Other readings, best first, where more than one was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,
+    /// Which segment of its stream this is, counted from 0.
+    #[serde(default)]
+    pub segment: u64,
+    /// Seconds from the start of the stream to that of the segment.
+    #[serde(default)]
+    pub start: f64,
     /// Seconds of audio heard.
-    pub time: f32,
+    pub time: f64,
 }
 
-/// What a pipeline tells.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// All that was said in a source that has ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Transcript {
+    /// Its segments; one, where nothing ended them.
+    pub segments: Vec<Final>,
+    /// Its length in seconds.
+    pub duration_s: f64,
+    /// What was wrong with the source without being an error.
+    pub warnings: Vec<String>,
+}
+
+impl Transcript {
+    /// The words.
+    pub fn text(&self) -> String {
+        join(self.segments.iter().map(|s| s.text.as_str()).filter(|text| !text.is_empty()))
+    }
+}
+
+/// What a stream tells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -67,12 +96,12 @@ pub enum Event {
     /// The end of a segment was found at this time.
     Endpoint {
         /// Seconds from the start of the stream.
-        time: f32,
+        time: f64,
     },
     /// How the stream is doing, every 100 ms of audio.
     Status {
         /// Seconds of audio heard.
-        time: f32,
+        time: f64,
         /// Milliseconds from the capture of the latest audio to now, when it has been heard.
         lag_ms: f32,
         /// The loudest sample of late, in 0..=1.
@@ -85,13 +114,29 @@ pub enum Event {
         /// Seconds lost since the last such event.
         lost_s: f32,
     },
-    /// Something is wrong; the stream ends if `fatal`.
-    Error {
+    /// Something is wrong, and the stream goes on.
+    Warning {
         /// What, in words for the user.
         message: String,
-        /// Whether the stream is over.
-        fatal: bool,
     },
+    /// The stream is over because of this.
+    Error(#[serde(serialize_with = "as_text")] Arc<Error>),
+}
+
+fn as_text<S: serde::Serializer>(
+    error: &Arc<Error>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Text {
+        message: String,
+    }
+    Text { message: error.to_string() }.serialize(serializer)
+}
+
+/// Times to the millisecond.
+pub(crate) fn to_ms(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 /// Joins words by spaces onto `out`.

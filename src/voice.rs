@@ -117,6 +117,12 @@ impl VoiceDetector {
         (self.quiet as f64 * FRAME_S) as f32
     }
 
+    /// Bytes held.
+    pub fn num_bytes(&self) -> usize {
+        let samples = self.pending.capacity() + self.resampled.capacity() + self.frame.capacity();
+        samples * size_of::<f32>() + size_of::<Detector>()
+    }
+
     /// Whether a frame of late, though too few to open, was like speech.
     pub fn suspects(&self) -> bool {
         self.scores.iter().any(|score| *score >= self.threshold)

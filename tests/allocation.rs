@@ -1,14 +1,14 @@
 //! A session in steady state allocates nothing.
 
 use allocation_counter::measure;
-use vivavoce::{Recognizer, SearchKind, SessionOptions};
+use vivavoce::{Recognizer, SearchKind, StreamOptions};
 
-use crate::common::{babble, clip, real, small_recognizers};
+use crate::common::{Solo, babble, clip, real, small_recognizers};
 
 /// Allocations while `samples` are heard again after a first time, in chunks of 100 ms.
 fn allocations(recognizer: &Recognizer, search: SearchKind, samples: &[f32]) -> u64 {
-    let options = SessionOptions { search, ..Default::default() };
-    let mut session = recognizer.session(&options).unwrap();
+    let options = StreamOptions::default().search(search);
+    let mut session = Solo::new(recognizer, &options);
     let mut words = Vec::with_capacity(10_000);
     let mut hear = || {
         for chunk in samples.chunks(1600) {

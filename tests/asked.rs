@@ -1,23 +1,17 @@
 //! What a user asks of the search and the transcript: hotwords, grammars, alternatives, digits, sentence ends.
 
-use vivavoce::{Recognizer, SearchKind, SessionOptions};
+use vivavoce::{Recognizer, SearchKind, StreamOptions};
 
 use crate::cli::Place;
-use crate::common::{clip, clip_text, real, real_folder};
-
-fn options(change: impl FnOnce(&mut SessionOptions)) -> SessionOptions {
-    let mut options = SessionOptions::default();
-    change(&mut options);
-    options
-}
+use crate::common::{Solo, clip, clip_text, real, real_folder};
 
 fn result(
     recognizer: &Recognizer,
     samples: &[f32],
-    options: &SessionOptions,
+    options: &StreamOptions,
     alternatives: usize,
 ) -> vivavoce::transcript::Final {
-    let mut session = recognizer.session(options).unwrap();
+    let mut session = Solo::new(recognizer, options);
     for chunk in samples.chunks(1600) {
         session.accept_waveform(chunk).unwrap();
     }
@@ -33,7 +27,7 @@ fn a_grammar_gives_one_of_its_phrases_or_unknown() {
     let Some(recognizer) = real() else { return };
     let phrases = format!("{}\nopen the door\nclose the window\n", clip_text(HARBOUR));
     let grammar = recognizer.grammar("phrases", &phrases).unwrap();
-    let options = options(|o| o.grammar = Some(grammar));
+    let options = StreamOptions::default().grammar(grammar);
     let found = result(recognizer, &clip(HARBOUR), &options, 0);
     assert_eq!(found.text, clip_text(HARBOUR));
     assert!(found.result.windows(2).all(|pair| pair[0].start <= pair[1].start));
@@ -51,8 +45,8 @@ fn a_grammar_is_a_choice_of_the_whole_stream() {
     let grammar = recognizer.grammar("phrases", "yes\nno").unwrap();
     let hotwords = recognizer.hotwords("list", "yes").unwrap();
     for bad in [
-        options(|o| (o.grammar, o.search) = (Some(grammar.clone()), SearchKind::Greedy)),
-        options(|o| (o.grammar, o.hotwords) = (Some(grammar.clone()), Some(hotwords.clone()))),
+        StreamOptions::default().grammar(grammar.clone()).search(SearchKind::Greedy),
+        StreamOptions::default().grammar(grammar.clone()).hotwords(hotwords.clone()),
     ] {
         let message = recognizer.session(&bad).err().unwrap().to_string();
         assert!(message.contains("grammar"), "{message}");
@@ -62,17 +56,18 @@ fn a_grammar_is_a_choice_of_the_whole_stream() {
 #[test]
 fn a_favoured_word_is_heard_and_an_unheard_one_changes_nothing() {
     let Some(recognizer) = real() else { return };
-    let plain = result(recognizer, &clip(HARBOUR), &SessionOptions::default(), 0);
+    let plain = result(recognizer, &clip(HARBOUR), &StreamOptions::default(), 0);
     let said = |list: &str, search: SearchKind| {
         let hotwords = recognizer.hotwords("list", list).unwrap();
-        let options = options(|o| (o.hotwords, o.search) = (Some(hotwords), search));
+        let options = StreamOptions::default().hotwords(hotwords).search(search);
         result(recognizer, &clip(HARBOUR), &options, 0).text
     };
     assert_eq!(said("zyzzyva quixotry", SearchKind::Beam), plain.text);
     // A made-up word with the sounds of "harbour".
     let heard = said("haarber = HH AA R B ER : 12", SearchKind::Beam);
     assert!(heard.split(' ').any(|word| word == "haarber"), "{heard}");
-    let tokens = result(recognizer, &clip(HARBOUR), &options(|o| o.search = SearchKind::Greedy), 0);
+    let tokens =
+        result(recognizer, &clip(HARBOUR), &StreamOptions::default().search(SearchKind::Greedy), 0);
     assert_eq!(said("zyzzyva", SearchKind::Greedy), tokens.text);
 }
 
@@ -80,7 +75,7 @@ fn a_favoured_word_is_heard_and_an_unheard_one_changes_nothing() {
 fn hotwords_belong_to_their_recognizer() {
     let Some(recognizer) = real() else { return };
     let other = Recognizer::load(real_folder().unwrap()).unwrap();
-    let options = options(|o| o.hotwords = Some(other.hotwords("list", "word").unwrap()));
+    let options = StreamOptions::default().hotwords(other.hotwords("list", "word").unwrap());
     let message = recognizer.session(&options).err().unwrap().to_string();
     assert!(message.contains("another recognizer"), "{message}");
 }
@@ -88,7 +83,7 @@ fn hotwords_belong_to_their_recognizer() {
 #[test]
 fn alternatives_are_distinct_and_share_one_confidence() {
     let Some(recognizer) = real() else { return };
-    let found = result(recognizer, &clip(TRAIN), &SessionOptions::default(), 5);
+    let found = result(recognizer, &clip(TRAIN), &StreamOptions::default(), 5);
     assert!(found.alternatives.len() > 1);
     for (i, one) in found.alternatives.iter().enumerate() {
         assert!(found.alternatives[..i].iter().all(|other| other.text != one.text));
@@ -104,8 +99,8 @@ fn alternatives_are_distinct_and_share_one_confidence() {
 fn words_have_times_in_order_and_confidences() {
     let Some(recognizer) = real() else { return };
     let samples = clip(HARBOUR);
-    let found = result(recognizer, &samples, &SessionOptions::default(), 0);
-    let length_s = samples.len() as f32 / 16_000.0;
+    let found = result(recognizer, &samples, &StreamOptions::default(), 0);
+    let length_s = samples.len() as f64 / 16_000.0;
     for word in &found.result {
         assert!(word.start < word.end && word.end <= length_s, "{word:?}");
         assert!((0.0..=1.0).contains(&word.conf), "{word:?}");
@@ -118,8 +113,8 @@ fn text_is_shaped_where_asked() {
     let Some(recognizer) = real() else { return };
     // It ends with "for two weeks".
     let samples = &clip("story-int16-16000-mono.wav")[..7 * 16_000];
-    let plain = result(recognizer, samples, &SessionOptions::default(), 0);
-    let shaped = options(|o| (o.digits, o.punctuate) = (true, true));
+    let plain = result(recognizer, samples, &StreamOptions::default(), 0);
+    let shaped = StreamOptions::default().digits(true).punctuate(true);
     let shaped = result(recognizer, samples, &shaped, 0);
     assert_eq!(plain.result, shaped.result);
     assert!(shaped.text.ends_with(['.', '?']), "{}", shaped.text);
@@ -149,12 +144,12 @@ fn bad_lists_and_grammars_are_wrong_usage_and_name_the_line() {
 
 #[test]
 fn pieces_are_words_before_numbers_become_digits() {
-    let digits = options(|o| o.digits = true);
+    let digits = StreamOptions::default().digits(true);
     let mut joined = 0;
     for (name, recognizer) in crate::common::small_recognizers() {
         for seed in 0..4 {
             let samples = crate::common::babble(2.0, seed);
-            let plain = result(recognizer, &samples, &SessionOptions::default(), 0);
+            let plain = result(recognizer, &samples, &StreamOptions::default(), 0);
             let shaped = result(recognizer, &samples, &digits, 0);
             assert_eq!(plain.text, shaped.text, "{name}");
             joined += usize::from(plain.text.split(' ').count() < plain.result.len());

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use vivavoce::audio::WavSource;
-use vivavoce::{Error, Recognizer, SearchKind, SessionOptions};
+use vivavoce::{Error, Recognizer, SearchKind, StreamOptions};
 
-use crate::common::{babble, folder, phone_model, small_recognizers};
+use crate::common::{Solo, babble, folder, phone_model, small_recognizers};
 
 fn recognizer() -> &'static Recognizer {
     &small_recognizers()[0].1
@@ -85,12 +85,12 @@ fn a_path_that_is_no_folder_is_named() {
 fn samples_that_are_not_numbers_are_refused_and_the_stream_goes_on() {
     let good = babble(2.0, 1);
     let clean = {
-        let mut session = recognizer().session(&SessionOptions::default()).unwrap();
+        let mut session = Solo::new(recognizer(), &StreamOptions::default());
         session.accept_waveform(&good).unwrap();
         session.finish().unwrap();
         session.result(0)
     };
-    let mut session = recognizer().session(&SessionOptions::default()).unwrap();
+    let mut session = Solo::new(recognizer(), &StreamOptions::default());
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut samples = good.clone();
         *samples.last_mut().unwrap() = bad;
@@ -106,8 +106,8 @@ fn samples_that_are_not_numbers_are_refused_and_the_stream_goes_on() {
 fn samples_far_out_of_range_do_no_harm() {
     for value in [f32::MAX, f32::MIN, 1e30, f32::MIN_POSITIVE / 2.0] {
         for search in [SearchKind::Beam, SearchKind::Greedy] {
-            let options = SessionOptions { search, ..Default::default() };
-            let mut session = recognizer().session(&options).unwrap();
+            let options = StreamOptions::default().search(search);
+            let mut session = Solo::new(recognizer(), &options);
             let samples: Vec<f32> =
                 (0..32_000).map(|i| if i % 2 == 0 { value } else { -value }).collect();
             if session.accept_waveform(&samples).is_ok() {
@@ -120,7 +120,7 @@ fn samples_far_out_of_range_do_no_harm() {
 
 #[test]
 fn audio_after_the_end_is_an_error_until_reset() {
-    let mut session = recognizer().session(&SessionOptions::default()).unwrap();
+    let mut session = Solo::new(recognizer(), &StreamOptions::default());
     assert!(session.finish().is_ok() && !session.finish().unwrap());
     let error = session.accept_waveform(&[0.0]).unwrap_err();
     assert!(error.to_string().contains("reset"), "{error}");
@@ -130,16 +130,16 @@ fn audio_after_the_end_is_an_error_until_reset() {
 
 #[test]
 fn settings_out_of_range_are_named() {
-    let good = SessionOptions::default;
+    let good = StreamOptions::default;
     for (options, expected) in [
-        (SessionOptions { latency: Some("fast".into()), ..good() }, "\"fast\"; known: balanced"),
-        (SessionOptions { latency: Some(String::new()), ..good() }, "latency"),
-        (SessionOptions { beam_size: Some(0), ..good() }, "beam_size"),
-        (SessionOptions { beam_size: Some(usize::MAX), ..good() }, "beam_size"),
-        (SessionOptions { lm_weight: Some(f32::NAN), ..good() }, "lm_weight"),
-        (SessionOptions { lm_weight: Some(-1.0), ..good() }, "lm_weight"),
-        (SessionOptions { word_bonus: Some(f32::INFINITY), ..good() }, "word_bonus"),
-        (SessionOptions { end_of_block_bias: Some(1e9), ..good() }, "end_of_block_bias"),
+        (good().latency("fast".to_owned()), "\"fast\"; known: balanced"),
+        (good().latency(String::new()), "latency"),
+        (good().beam_size(0), "beam_size"),
+        (good().beam_size(usize::MAX), "beam_size"),
+        (good().lm_weight(f32::NAN), "lm_weight"),
+        (good().lm_weight(-1.0), "lm_weight"),
+        (good().word_bonus(f32::INFINITY), "word_bonus"),
+        (good().end_of_block_bias(1e9), "end_of_block_bias"),
     ] {
         let error = recognizer().session(&options).map(|_| ()).unwrap_err();
         assert!(matches!(error, Error::Config { .. }), "{error}");
@@ -187,7 +187,7 @@ proptest! {
         bytes.truncate((keep * bytes.len() as f64) as usize);
         // A model that is still accepted must also work.
         if let Ok(recognizer) = Recognizer::load(folder(&files)) {
-            let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+            let mut session = Solo::new(&recognizer, &StreamOptions::default());
             session.accept_waveform(&babble(1.0, 1)).unwrap();
             session.finish().unwrap();
             let _ = session.result(3);

@@ -1,14 +1,16 @@
 //! What the tests share: a tiny model with random weights, the golden models, the real one, and clips.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use vivavoce::Recognizer;
 use vivavoce::audio::{AudioSource, Resampler, WavSource};
 use vivavoce::model::Model;
+use vivavoce::transcript::Event;
+use vivavoce::{Engine, Listener, Precision, Recognizer, Session, StreamOptions};
 
 /// Tokens of [`tensors`].
 pub const NUM_TOKENS: usize = 11;
@@ -118,7 +120,8 @@ pub fn serialize(tensors: &Tensors) -> Vec<u8> {
 
 pub fn model(input_feeding: bool) -> Model {
     let weights = serialize(&tensors(input_feeding));
-    Model::from_bytes(config_json(input_feeding).as_bytes(), &weights).expect("a good model")
+    let config = config_json(input_feeding);
+    Model::from_bytes(config.as_bytes(), &weights, Precision::default()).expect("a good model")
 }
 
 const PHONES: &str = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W \
@@ -181,6 +184,106 @@ pub fn small_recognizers() -> &'static [(String, Recognizer)] {
         });
         std::iter::once(("phones".to_owned(), phones)).chain(golden).collect()
     })
+}
+
+/// A session with an engine of its own.
+pub struct Solo {
+    engine: Engine,
+    session: Session,
+}
+
+impl Solo {
+    pub fn new(recognizer: &Recognizer, options: &StreamOptions) -> Self {
+        Self::of(recognizer, recognizer.session(options).unwrap())
+    }
+
+    pub fn of(recognizer: &Recognizer, session: Session) -> Self {
+        Self { engine: Engine::new(recognizer), session }
+    }
+
+    /// Whether the words have changed.
+    pub fn accept_waveform(&mut self, samples: &[f32]) -> vivavoce::Result<bool> {
+        self.session.accept_waveform(samples)?;
+        self.advance()
+    }
+
+    /// Whether the words have changed.
+    pub fn finish(&mut self) -> vivavoce::Result<bool> {
+        self.session.finish();
+        self.advance()
+    }
+
+    fn advance(&mut self) -> vivavoce::Result<bool> {
+        self.engine.advance(&mut [&mut self.session])?;
+        Ok(self.session.take_changed())
+    }
+}
+
+impl Deref for Solo {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl DerefMut for Solo {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+}
+
+/// A listener with an engine of its own.
+pub struct Heard {
+    engine: Engine,
+    listener: Listener,
+}
+
+impl Heard {
+    pub fn new(recognizer: &Recognizer, options: &StreamOptions) -> Self {
+        let listener = recognizer.listener(options).unwrap();
+        Self { engine: Engine::new(recognizer), listener }
+    }
+
+    pub fn accept_waveform(
+        &mut self,
+        samples: &[f32],
+        events: &mut Vec<Event>,
+    ) -> vivavoce::Result<()> {
+        self.listener.accept_waveform(samples)?;
+        self.advance(events)
+    }
+
+    pub fn cut(&mut self, events: &mut Vec<Event>) -> vivavoce::Result<()> {
+        self.listener.cut();
+        self.advance(events)
+    }
+
+    pub fn finish(&mut self, events: &mut Vec<Event>) -> vivavoce::Result<()> {
+        self.listener.finish();
+        self.advance(events)
+    }
+
+    fn advance(&mut self, events: &mut Vec<Event>) -> vivavoce::Result<()> {
+        self.engine.advance(&mut [&mut self.listener])?;
+        events.extend(self.listener.take_events());
+        Ok(())
+    }
+}
+
+impl Deref for Heard {
+    type Target = Listener;
+
+    fn deref(&self) -> &Listener {
+        &self.listener
+    }
+}
+
+/// The network in a folder.
+pub fn load_model(folder: &Path) -> Model {
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let (config, weights) = (read("config.json"), read("model.safetensors"));
+    Model::from_bytes(&config, &weights, Precision::default()).unwrap()
 }
 
 /// The root of the repository.

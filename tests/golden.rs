@@ -7,7 +7,9 @@ use vivavoce::attention::KeyValues;
 use vivavoce::features::{FeatureExtractor, Normalizer};
 use vivavoce::model::{Model, StepScratch};
 use vivavoce::search::StepScorer;
-use vivavoce::{Recognizer, SearchKind, SessionOptions};
+use vivavoce::{Recognizer, SearchKind, StreamOptions};
+
+use crate::common::{Solo, load_model};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -31,7 +33,7 @@ fn cases() -> Vec<Case> {
         .iter()
         .map(|folder| Case {
             name: folder.file_name().unwrap().to_string_lossy().into_owned(),
-            model: Model::load(folder).unwrap(),
+            model: load_model(folder),
             bytes: std::fs::read(folder.join("golden.safetensors")).unwrap(),
         })
         .collect()
@@ -164,12 +166,9 @@ fn greedy_tokens_of_whole_sessions_equal_pytorch() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     for case in cases() {
         let recognizer = Recognizer::load(root.join(&case.name)).unwrap();
-        let options = SessionOptions {
-            search: SearchKind::Greedy,
-            latency: Some("balanced".into()),
-            ..Default::default()
-        };
-        let mut session = recognizer.session(&options).unwrap();
+        let options =
+            StreamOptions::default().search(SearchKind::Greedy).latency("balanced".to_owned());
+        let mut session = Solo::new(&recognizer, &options);
         for i in 0.. {
             let key = if i == 0 { String::new() } else { format!(".{i}") };
             let Some(samples) = case.floats(&format!("samples{key}")) else { break };

@@ -10,9 +10,9 @@ use vivavoce::endpoint::{AfterEndpoint, EndpointOptions};
 use vivavoce::pipeline::{Capture, Pace, Pipeline, PipelineOptions};
 use vivavoce::transcript::{Event, Final};
 use vivavoce::voice::VoiceDetector;
-use vivavoce::{Listener, Recognizer, SessionOptions};
+use vivavoce::{Recognizer, StreamOptions};
 
-use crate::common::{clip, real, resampled, small_recognizers};
+use crate::common::{Heard, Solo, clip, real, resampled, small_recognizers};
 
 const RATE: usize = 16_000;
 
@@ -20,8 +20,8 @@ fn silence(seconds: f32) -> Vec<f32> {
     vec![0.0; (seconds * RATE as f32) as usize]
 }
 
-fn listener(recognizer: &Recognizer, options: &EndpointOptions) -> Listener {
-    Listener::new(recognizer, &SessionOptions::default(), Some(options), 0).unwrap()
+fn listener(recognizer: &Recognizer, options: &EndpointOptions) -> Heard {
+    Heard::new(recognizer, &StreamOptions::default().endpoints(options.clone()))
 }
 
 /// All events of `samples` in pieces that end at `cuts`, but for the partial ones.
@@ -79,7 +79,7 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % samples.len()).collect();
         cuts.sort_unstable();
         let after = if keep { AfterEndpoint::Keep } else { AfterEndpoint::Reset };
-        let options = EndpointOptions { after, sleep, ..EndpointOptions::default() };
+        let options = EndpointOptions::default().after(after).sleep(sleep);
         for (name, recognizer) in small_recognizers() {
             let whole = run(recognizer, &options, &samples, &[]);
             prop_assert!(whole.iter().any(|e| matches!(e, Event::Endpoint { .. })), "{}", name);
@@ -92,11 +92,11 @@ proptest! {
 fn without_endpoints_a_listener_is_a_session() {
     let samples = conversation();
     for (name, recognizer) in small_recognizers() {
-        let mut listener = Listener::new(recognizer, &SessionOptions::default(), None, 2).unwrap();
+        let mut listener = Heard::new(recognizer, &StreamOptions::default().alternatives(2));
         let mut events = Vec::new();
         listener.accept_waveform(&samples, &mut events).unwrap();
         listener.finish(&mut events).unwrap();
-        let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+        let mut session = Solo::new(recognizer, &StreamOptions::default());
         session.accept_waveform(&samples).unwrap();
         session.finish().unwrap();
         assert_eq!(finals(&events), [&session.result(2)], "{name}");
@@ -130,7 +130,7 @@ fn a_sentence_alone_is_heard_as_by_a_session() {
         "edges-int16-16000-mono.wav",
     ] {
         let samples = clip(name);
-        let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+        let mut session = Solo::new(recognizer, &StreamOptions::default());
         session.accept_waveform(&samples).unwrap();
         session.finish().unwrap();
         let events = run(recognizer, &EndpointOptions::default(), &samples, &[]);
@@ -150,7 +150,7 @@ fn the_same_sentence_again_is_the_same_segment_again() {
         samples.resize(samples.len().next_multiple_of(256), 0.0);
     }
     for after in [AfterEndpoint::Reset, AfterEndpoint::Keep] {
-        let options = EndpointOptions { after, ..EndpointOptions::default() };
+        let options = EndpointOptions::default().after(after);
         let events = run(recognizer, &options, &samples, &[]);
         let texts: Vec<&str> = finals(&events).iter().map(|f| f.text.as_str()).collect();
         assert_eq!(texts.len(), 3, "{after:?}: {texts:?}");
@@ -173,9 +173,9 @@ fn endpoints_come_when_they_should() {
         let end = speech_end_s(&speech);
         let samples = [speech, silence(5.0)].concat();
         for after_speech_s in [0.8, 1.2, 2.0] {
-            let options = EndpointOptions { after_speech_s, ..EndpointOptions::default() };
+            let options = EndpointOptions::default().after_speech_s(after_speech_s);
             let events = run(recognizer, &options, &samples, &[]);
-            let times: Vec<f32> = events
+            let times: Vec<f64> = events
                 .iter()
                 .filter_map(|e| match e {
                     Event::Endpoint { time } => Some(*time),
@@ -183,7 +183,7 @@ fn endpoints_come_when_they_should() {
                 })
                 .collect();
             assert_eq!(times.len(), 1, "{name}: {events:?}");
-            let expected = end + after_speech_s;
+            let expected = f64::from(end + after_speech_s);
             assert!((times[0] - expected).abs() <= 0.2, "{name}: {} for {expected}", times[0]);
         }
     }
@@ -194,17 +194,15 @@ fn a_long_utterance_is_cut_between_words_and_nothing_is_lost() {
     let Some(recognizer) = real() else { return };
     let mut samples = clip("story-int16-16000-mono.wav");
     samples.truncate(25 * RATE);
-    let options = EndpointOptions {
-        silence_s: f32::INFINITY,
-        after_speech_s: f32::INFINITY,
-        utterance_s: 5.0,
-        sleep: false,
-        ..EndpointOptions::default()
-    };
+    let options = EndpointOptions::default()
+        .silence_s(f32::INFINITY)
+        .after_speech_s(f32::INFINITY)
+        .utterance_s(5.0)
+        .sleep(false);
     let events = run(recognizer, &options, &samples, &[]);
     let finals = finals(&events);
     assert!(finals.len() >= 4, "{} segments", finals.len());
-    let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+    let mut session = Solo::new(recognizer, &StreamOptions::default());
     session.accept_waveform(&samples).unwrap();
     session.finish().unwrap();
     let words: Vec<_> = finals.iter().flat_map(|f| f.result.clone()).collect();
@@ -216,7 +214,7 @@ fn a_cut_settles_what_was_said_and_listening_goes_on() {
     let Some(recognizer) = real() else { return };
     let speech = clip("harbour-int16-16000-mono.wav");
     for after in [AfterEndpoint::Reset, AfterEndpoint::Keep] {
-        let options = EndpointOptions { after, ..EndpointOptions::default() };
+        let options = EndpointOptions::default().after(after);
         let mut listener = listener(recognizer, &options);
         let mut events = Vec::new();
         listener.accept_waveform(&speech[..30_001], &mut events).unwrap();
@@ -288,10 +286,8 @@ impl AudioSource for Faulty {
 #[test]
 fn what_a_device_loses_is_told_and_what_was_said_before_is_settled() {
     let (_, recognizer) = &small_recognizers()[0];
-    let options = PipelineOptions {
-        endpoints: Some(EndpointOptions::default()),
-        ..PipelineOptions::default()
-    };
+    let options = PipelineOptions::default()
+        .stream(StreamOptions::default().endpoints(EndpointOptions::default()));
     let speech = clip("harbour-int16-16000-mono.wav");
     let source = Faulty(vec![Vec::new(), speech], Vec::new());
     let pipeline = Pipeline::start(recognizer, Box::new(source), &options).unwrap();
@@ -300,7 +296,7 @@ fn what_a_device_loses_is_told_and_what_was_said_before_is_settled() {
     let lost = place(&|e| matches!(e, Event::Overrun { lost_s } if (*lost_s - 0.25).abs() < 1e-6))
         .unwrap();
     let said = place(&|e| matches!(e, Event::Final(f) if !f.text.is_empty())).unwrap();
-    let gone = place(&|e| matches!(e, Event::Error { message, fatal: false } if message == "gone"));
+    let gone = place(&|e| matches!(e, Event::Warning { message } if message == "gone"));
     assert!(lost < said && said < gone.unwrap(), "{events:?}");
 }
 

@@ -5,7 +5,6 @@
 mod allocation;
 mod asked;
 mod bad_input;
-mod batcher;
 mod cli;
 mod cli_batch;
 mod cli_bench;
@@ -16,6 +15,7 @@ mod cli_listen;
 mod cli_trust;
 mod common;
 mod damage;
+mod engine;
 mod golden;
 mod listen;
 mod media;

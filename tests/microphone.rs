@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use vivavoce::SessionOptions;
+use vivavoce::StreamOptions;
 
 use crate::cli::{Place, json_lines, ran};
-use crate::common::{PLAIN_WAV, clip, real, real_folder, resampled, write_wav};
+use crate::common::{PLAIN_WAV, Solo, clip, real, real_folder, resampled, write_wav};
 
 /// No event takes longer, however slow the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ const CLIP: &str = "sentence.wav";
 fn steady_sentence() -> Option<Vec<f32>> {
     let recognizer = real()?;
     let words = |samples: &[f32], silence: usize| {
-        let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+        let mut session = Solo::new(recognizer, &StreamOptions::default());
         session.accept_waveform(&vec![0.0; silence]).unwrap();
         session.accept_waveform(samples).unwrap();
         session.finish().unwrap();

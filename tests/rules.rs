@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::common::root;
 
 /// Module, and the modules of this crate that it may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("binary", &["error"]),
     ("config", &["error"]),
@@ -22,12 +22,13 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("search", &["config", "error", "lexicon", "lm", "tokens"]),
     ("model", &["attention", "config", "error", "nn", "search", "tokens"]),
     ("text", &["binary", "error"]),
-    ("transcript", &[]),
+    ("transcript", &["error"]),
     (
         "recognizer",
         &[
             "attention",
             "config",
+            "endpoint",
             "error",
             "features",
             "lexicon",
@@ -36,12 +37,43 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "search",
             "text",
             "tokens",
+        ],
+    ),
+    (
+        "session",
+        &[
+            "attention",
+            "config",
+            "error",
+            "features",
+            "model",
+            "recognizer",
+            "search",
+            "text",
             "transcript",
         ],
     ),
     ("voice", &["audio", "error"]),
-    ("listener", &["endpoint", "error", "recognizer", "transcript", "voice"]),
-    ("pipeline", &["audio", "endpoint", "error", "listener", "recognizer", "transcript"]),
+    (
+        "listener",
+        &["endpoint", "error", "features", "recognizer", "session", "transcript", "voice"],
+    ),
+    (
+        "engine",
+        &[
+            "attention",
+            "audio",
+            "error",
+            "features",
+            "listener",
+            "model",
+            "recognizer",
+            "search",
+            "session",
+            "transcript",
+        ],
+    ),
+    ("pipeline", &["audio", "engine", "error", "listener", "recognizer", "transcript"]),
     ("cli", &["cli"]),
 ];
 

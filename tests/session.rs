@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use vivavoce::search::Word;
 use vivavoce::transcript::{Final, Partial};
-use vivavoce::{Recognizer, SearchKind, SessionOptions};
+use vivavoce::{Recognizer, SearchKind, StreamOptions};
 
-use crate::common::{babble, clip, real, small_recognizers};
+use crate::common::{Solo, babble, clip, real, small_recognizers};
 
 const KINDS: [SearchKind; 3] = [SearchKind::Beam, SearchKind::Tokens, SearchKind::Greedy];
 
@@ -17,8 +17,8 @@ struct Run {
 
 /// Transcribes `samples` in pieces that end at `cuts`. Beyond each piece lies NaN, so that reading too far shows.
 fn run(recognizer: &Recognizer, search: SearchKind, samples: &[f32], cuts: &[usize]) -> Run {
-    let options = SessionOptions { search, ..Default::default() };
-    let mut session = recognizer.session(&options).unwrap();
+    let options = StreamOptions::default().search(search);
+    let mut session = Solo::new(recognizer, &options);
     let mut partials = Vec::new();
     let mut start = 0;
     for &end in cuts.iter().chain(&[samples.len()]) {
@@ -185,8 +185,8 @@ fn a_session_that_was_reset_equals_a_new_one() {
     let (first, second) = (babble(2.0, 6), babble(2.0, 7));
     for (name, recognizer) in small_recognizers() {
         for search in KINDS {
-            let options = SessionOptions { search, ..Default::default() };
-            let mut session = recognizer.session(&options).unwrap();
+            let options = StreamOptions::default().search(search);
+            let mut session = Solo::new(recognizer, &options);
             session.accept_waveform(&first).unwrap();
             session.finish().unwrap();
             session.reset();
@@ -214,7 +214,7 @@ fn words_that_were_taken_are_not_told_again() {
     let samples = babble(6.0, 8);
     for (name, recognizer) in small_recognizers() {
         let whole = run(recognizer, SearchKind::Beam, &samples, &[]);
-        let mut session = recognizer.session(&SessionOptions::default()).unwrap();
+        let mut session = Solo::new(recognizer, &StreamOptions::default());
         let mut words = Vec::new();
         for chunk in samples.chunks(4000) {
             session.accept_waveform(chunk).unwrap();

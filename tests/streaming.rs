@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vivavoce::attention::KeyValues;
-use vivavoce::features::{FeatureExtractor, Normalizer};
+use vivavoce::features::{FeatureExtractor, FeatureState, Normalizer};
 use vivavoce::model::{Model, StepScratch};
 use vivavoce::search::StepScorer;
 
@@ -99,7 +99,7 @@ proptest! {
 
         cuts.push(20_000);
         cuts.sort_unstable();
-        let mut state = model.encoder_state();
+        let (mut heard, mut state) = (FeatureState::default(), model.encoder_state());
         let (mut frames, mut out) = (Vec::new(), Vec::new());
         let mut start = 0;
         for cut in cuts {
@@ -108,7 +108,8 @@ proptest! {
             let mut chunk = samples[start..cut].to_vec();
             chunk.reserve(1000);
             chunk.spare_capacity_mut().iter_mut().for_each(|v| { v.write(f32::NAN); });
-            fbank.accept_into(&chunk, &mut frames).unwrap();
+            heard.accept(&chunk).unwrap();
+            fbank.frames_into(&mut heard, &mut frames);
             model.encode_into(&mut state, &frames, &mut out);
             start = cut;
         }

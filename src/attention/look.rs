@@ -197,7 +197,8 @@ impl Attention {
         }
         let size = self.recurrent_size();
         if let Some((old, _)) = row.old {
-            net.run(&mut by_place, &old[..size], &mut kept[..size], &mut scratch.hidden);
+            let AttentionScratch { hidden, activations, .. } = scratch;
+            net.run(&mut by_place, &old[..size], &mut kept[..size], hidden, activations);
         }
         scratch.by_place = by_place;
     }
@@ -226,7 +227,7 @@ impl Attention {
         scratch: &mut AttentionScratch,
         context: &mut [f32],
     ) {
-        let AttentionScratch { energies, key, hidden, centres, watched, .. } = scratch;
+        let AttentionScratch { energies, key, hidden, centres, watched, activations, .. } = scratch;
         let query = self.part(head, row.query);
         let key_dim = sight.keys.len() / sight.count;
         let runs = |width: usize| sight.count.saturating_sub(width - 1);
@@ -236,7 +237,7 @@ impl Attention {
                 let rows = sight.keys[first * key_dim..(first + width) * key_dim]
                     .chunks_exact(key_dim)
                     .map(|k| self.key_part(head, k));
-                areas.key_into(&rows, key, hidden);
+                areas.key_into(&rows, key, hidden, activations);
                 let energy = self.score.energy(head, query, key, &[0.0; LOCATION_TAPS]);
                 let bias = areas.bias[head * areas.max_area + width - 1];
                 let end = sight.offset(first + width - 1);

@@ -1,5 +1,7 @@
 //! What attention keeps of the encoder frames.
 
+use crate::nn::kernels::Activations;
+
 /// Keys and values of the latest encoder frames, computed once a frame.
 #[derive(Debug, Clone, Default)]
 pub struct KeyValues {
@@ -70,4 +72,5 @@ impl KeyValues {
 pub struct Projected {
     pub(super) keys: Vec<f32>,
     pub(super) values: Vec<f32>,
+    pub(super) activations: Activations,
 }

@@ -1,6 +1,6 @@
 //! How the weights of the frames become one context.
 
-use crate::nn::kernels::kernels;
+use crate::nn::kernels::{Activations, kernels};
 use crate::nn::{Linear, Lstm, Rows, RowsMut};
 
 /// Added to the variance of keys in an area before the root.
@@ -91,6 +91,7 @@ impl Areas {
         keys: &(impl ExactSizeIterator<Item = &'a [f32]> + Clone),
         key: &mut Vec<f32>,
         hidden: &mut Vec<f32>,
+        activations: &mut Activations,
     ) {
         let width = keys.len();
         let share = 1.0 / width as f32;
@@ -107,12 +108,12 @@ impl Areas {
         }
         key.extend_from_slice(&widths[(width - 1) * n..width * n]);
         hidden.resize(n, 0.0);
-        inner.forward_into(1, key, hidden);
+        inner.forward_into(1, key, hidden, activations);
         for v in hidden.iter_mut() {
             *v = v.max(0.0);
         }
         key.truncate(n);
-        out.forward_into(1, hidden, key);
+        out.forward_into(1, hidden, key, activations);
     }
 }
 
@@ -140,14 +141,15 @@ impl Modulation {
         old: &[f32],
         new: &mut [f32],
         gates: &mut Vec<f32>,
+        activations: &mut Activations,
     ) {
         let inputs = energies.len();
         gates.resize(4 * self.cell.hidden(), 0.0);
         let stride = 2 * self.cell.hidden();
-        self.cell.project_into(1, Rows { data: energies, stride: inputs }, gates);
+        self.cell.project_into(1, Rows { data: energies, stride: inputs }, gates, activations);
         let mut next = RowsMut { data: new, stride };
-        self.cell.step_into(1, gates, Rows { data: old, stride }, &mut next);
-        self.weigh.forward_into(1, &next.data[..self.cell.hidden()], energies);
+        self.cell.step_into(1, gates, Rows { data: old, stride }, &mut next, activations);
+        self.weigh.forward_into(1, &next.data[..self.cell.hidden()], energies, activations);
     }
 }
 

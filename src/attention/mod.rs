@@ -12,7 +12,7 @@ pub use mix::{AreaKey, Areas, Mix, Modulation, Prediction};
 pub use score::{LOCATION_FILTERS, LOCATION_TAPS, PositionBias, Score};
 pub use window::Window;
 
-use crate::nn::kernels::kernels;
+use crate::nn::kernels::{Activations, kernels};
 use crate::nn::{Linear, Rows, RowsMut};
 use look::{Row, Sight};
 
@@ -81,6 +81,7 @@ pub struct AttentionScratch {
     /// `[rows, heads]`, see [`AttentionScratch::centres`].
     centres: Vec<f32>,
     watched: Option<Watched>,
+    pub(crate) activations: Activations,
 }
 
 /// Where the latest row looked.
@@ -184,9 +185,9 @@ impl Attention {
         let inputs = self.value.inputs();
         assert!(frames.len().is_multiple_of(inputs), "frames of {inputs} values are needed");
         let count = frames.len() / inputs;
-        let Projected { keys, values } = projected;
+        let Projected { keys, values, activations } = projected;
         values.resize(count * self.dim(), 0.0);
-        self.value.forward_into(count, frames, values);
+        self.value.forward_into(count, frames, values, activations);
         match &self.key {
             Keys::None => keys.clear(),
             Keys::Frames => {
@@ -195,7 +196,7 @@ impl Attention {
             }
             Keys::Linear(key) => {
                 keys.resize(count * self.dim(), 0.0);
-                key.forward_into(count, frames, keys);
+                key.forward_into(count, frames, keys, activations);
                 self.score.prepare_keys(keys, self.dim() / self.num_heads);
             }
         }
@@ -247,7 +248,7 @@ impl Attention {
         }
         for _ in 1..self.hops {
             scratch.hidden.resize(batch * width, 0.0);
-            hop.forward_into(batch, contexts, &mut scratch.hidden);
+            hop.forward_into(batch, contexts, &mut scratch.hidden, &mut scratch.activations);
             kernels().add_scaled(1.0, &scratch.hidden, &mut states);
             let s = Rows { data: &states, stride: width };
             self.look(batch, s, views.clone(), old, new, scratch, contexts);
@@ -271,13 +272,13 @@ impl Attention {
         let mut places = std::mem::take(&mut scratch.places);
         queries.resize(batch * query_dim, 0.0);
         if let Some(query) = &self.query {
-            query.forward_rows_into(batch, s, &mut queries);
+            query.forward_rows_into(batch, s, &mut queries, &mut scratch.activations);
             self.score.prepare_queries(&mut queries, query_dim / self.num_heads);
         }
         let place_dim = if let Mix::Predictive(p) = &self.mix { p.place.outputs() } else { 0 };
         places.resize(batch * place_dim, 0.0);
         if let Mix::Predictive(p) = &self.mix {
-            p.place.forward_rows_into(batch, s, &mut places);
+            p.place.forward_rows_into(batch, s, &mut places, &mut scratch.activations);
         }
         let state_size = self.state_size();
         scratch.centres.clear();

@@ -103,6 +103,36 @@ pub trait AudioSource {
     }
 }
 
+impl<T: AudioSource + ?Sized> AudioSource for Box<T> {
+    fn sample_rate_hz(&self) -> u32 {
+        (**self).sample_rate_hz()
+    }
+
+    fn next_chunk(&mut self, out: &mut Vec<f32>) -> Result<bool> {
+        (**self).next_chunk(out)
+    }
+
+    fn warnings(&self) -> &[String] {
+        (**self).warnings()
+    }
+
+    fn duration_s(&self) -> Option<f64> {
+        (**self).duration_s()
+    }
+
+    fn take_incidents(&mut self) -> Vec<Incident> {
+        (**self).take_incidents()
+    }
+
+    fn captured_at(&self) -> Option<Instant> {
+        (**self).captured_at()
+    }
+
+    fn stop_flag(&self) -> Option<Arc<AtomicBool>> {
+        (**self).stop_flag()
+    }
+}
+
 /// Appends the mean of every group of `channels` interleaved values. An incomplete group is
 /// ignored.
 pub(crate) fn down_mix_into(interleaved: &[f32], channels: usize, out: &mut Vec<f32>) {

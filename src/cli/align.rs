@@ -1,12 +1,12 @@
 //! `vivavoce align`: when the words of a known text are spoken.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
-use vivavoce::audio::Resampler;
 use vivavoce::metrics::normalize_text;
 use vivavoce::transcript::TimedWord;
-use vivavoce::{Recognizer, Session};
+use vivavoce::{Engine, Recognizer, Session};
 
 use super::args::AlignArguments;
 use super::corpus::{self, Utterance};
@@ -72,22 +72,7 @@ pub fn align(
 ) -> anyhow::Result<Vec<TimedWord>> {
     anyhow::ensure!(!utterance.text.is_empty(), "no text: put it in FILE.txt beside the audio");
     let mut session = recognizer.aligner(&utterance.text, latency)?;
-    hear(&mut session, utterance)?;
+    let on = |_: &mut Session, _| ControlFlow::Continue(());
+    Engine::new(recognizer).hear(&mut session, &mut utterance.open()?, on)?;
     Ok(session.result(0).result)
-}
-
-fn hear(session: &mut Session, utterance: &Utterance) -> anyhow::Result<()> {
-    let mut source = utterance.open()?;
-    let mut resampler = Resampler::new(source.sample_rate_hz(), session.sample_rate_hz())?;
-    let (mut chunk, mut heard) = (Vec::new(), Vec::new());
-    while source.next_chunk(&mut chunk)? {
-        heard.clear();
-        resampler.process_into(&chunk, &mut heard)?;
-        session.accept_waveform(&heard)?;
-    }
-    heard.clear();
-    resampler.finish_into(&mut heard)?;
-    session.accept_waveform(&heard)?;
-    session.finish()?;
-    Ok(())
 }

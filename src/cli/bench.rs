@@ -9,7 +9,7 @@ mod report;
 use std::io::Write;
 
 use indicatif::ProgressBar;
-use vivavoce::{Recognizer, SessionOptions};
+use vivavoce::{Recognizer, StreamOptions};
 
 use super::args::{BenchArguments, SweepArgument};
 use clips::Clip;
@@ -23,7 +23,9 @@ const PACED_S: f64 = 20.0;
 
 /// One point of a sweep.
 struct Setting {
-    options: SessionOptions,
+    options: StreamOptions,
+    latency: Option<String>,
+    beam_size: Option<usize>,
     streams: usize,
 }
 
@@ -37,7 +39,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
     }
     let before = arguments.compare.as_deref().map(report::read).transpose()?;
     let recognizer = super::recognizer(&arguments.model)?;
-    let base = super::session_options(&recognizer, &arguments.search)?;
+    let base = super::stream_options(&recognizer, &arguments.search)?;
     anyhow::ensure!(arguments.streams > 0 && arguments.chunk_ms > 0, "streams and chunks above 0");
     let clips = clips::load(&recognizer, arguments)?;
     let settings = settings(&recognizer, &base, arguments);
@@ -50,7 +52,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
             runs.push(measure(&recognizer, &clips, setting, arguments, run as u64)?);
             bar.inc(1);
         }
-        let report = Report::new(&recognizer, &setting.options, arguments, setting.streams, &runs);
+        let report = Report::new(&recognizer, setting, arguments, &runs);
         if arguments.jsonl {
             let mut out = std::io::stdout().lock();
             serde_json::to_writer(&mut out, &report)?;
@@ -78,19 +80,19 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
 
 fn settings(
     recognizer: &Recognizer,
-    base: &SessionOptions,
+    base: &StreamOptions,
     arguments: &BenchArguments,
 ) -> Vec<Setting> {
     let swept = |what| arguments.sweep.contains(&what);
     let modes: Vec<_> = if swept(SweepArgument::Latency) {
         recognizer.config().latency_modes.keys().cloned().map(Some).collect()
     } else {
-        vec![base.latency.clone()]
+        vec![arguments.search.latency.clone()]
     };
     let beams: Vec<_> = if swept(SweepArgument::Beam) {
         SWEEP_BEAMS.into_iter().map(Some).collect()
     } else {
-        vec![base.beam_size]
+        vec![arguments.search.beam]
     };
     let streams =
         if swept(SweepArgument::Streams) { &SWEEP_STREAMS[..] } else { &[arguments.streams] };
@@ -98,9 +100,9 @@ fn settings(
     for latency in &modes {
         for beam_size in &beams {
             for streams in streams {
-                let (latency, beam_size) = (latency.clone(), *beam_size);
-                let options = SessionOptions { latency, beam_size, ..base.clone() };
-                out.push(Setting { options, streams: *streams });
+                let (latency, beam_size, streams) = (latency.clone(), *beam_size, *streams);
+                let options = base.clone().latency(latency.clone()).beam_size(beam_size);
+                out.push(Setting { options, latency, beam_size, streams });
             }
         }
     }

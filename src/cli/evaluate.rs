@@ -12,7 +12,7 @@ use vivavoce::lexicon::Lexicon;
 use vivavoce::metrics::{ErrorCounts, char_errors, errors, normalize_text, word_errors};
 use vivavoce::search::Constraint;
 use vivavoce::tokens::TokenId;
-use vivavoce::{Recognizer, SearchKind, SessionOptions};
+use vivavoce::{Engine, Recognizer, SearchKind, StreamOptions};
 
 use super::args::EvaluateArguments;
 use super::corpus::{self, Utterance};
@@ -70,7 +70,7 @@ struct Hypothesis {
 
 pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let recognizer = super::recognizer(&arguments.model)?;
-    let options = super::session_options(&recognizer, &arguments.search)?;
+    let options = super::stream_options(&recognizer, &arguments.search)?;
     let utterances = corpus::list(&arguments.folder, &arguments.selection)?;
     anyhow::ensure!(
         !utterances.is_empty(),
@@ -104,8 +104,9 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
             let (recognizer, phones) = (&recognizer, phones.as_ref());
             let options = &options;
             scope.spawn(move || {
+                let mut engine = Engine::new(recognizer);
                 for utterance in work {
-                    let result = evaluate(recognizer, options, phones, &utterance);
+                    let result = evaluate(&mut engine, recognizer, options, phones, &utterance);
                     let Utterance { set, id, text, .. } = utterance;
                     let outcome = Outcome { set, id, reference: text, result };
                     if outcome_sender.send(outcome).is_err() {
@@ -160,8 +161,9 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
 }
 
 fn evaluate(
+    engine: &mut Engine,
     recognizer: &Recognizer,
-    options: &SessionOptions,
+    options: &StreamOptions,
     phones: Option<&Pronunciations>,
     utterance: &Utterance,
 ) -> anyhow::Result<Hypothesis> {
@@ -176,11 +178,14 @@ fn evaluate(
     resampler.finish_into(&mut heard)?;
     for chunk in heard.chunks(session.sample_rate_hz() as usize / 2) {
         session.accept_waveform(chunk)?;
+        engine.advance(&mut [&mut session])?;
     }
-    session.finish()?;
+    session.finish();
+    engine.advance(&mut [&mut session])?;
     let compute_s = start.elapsed().as_secs_f64();
-    let phone =
-        phones.map(|p| p.errors(recognizer, options, &utterance.text, &heard)).transpose()?;
+    let phone = phones
+        .map(|p| p.errors(engine, recognizer, options, &utterance.text, &heard))
+        .transpose()?;
     Ok(Hypothesis {
         text: session.result(0).text,
         words: word_log::lines(&session, &utterance.text),
@@ -210,8 +215,9 @@ impl Pronunciations {
     /// Greedy tokens against the pronunciation of `text`, word ends not counted; none where a word is unknown.
     fn errors(
         &self,
+        engine: &mut Engine,
         recognizer: &Recognizer,
-        options: &SessionOptions,
+        options: &StreamOptions,
         text: &str,
         samples: &[f32],
     ) -> anyhow::Result<Option<ErrorCounts>> {
@@ -225,14 +231,11 @@ impl Pronunciations {
                 None => return Ok(None),
             }
         }
-        let options = SessionOptions {
-            search: SearchKind::Greedy,
-            end_of_block_bias: Some(0.0),
-            ..options.clone()
-        };
+        let options = options.clone().search(SearchKind::Greedy).end_of_block_bias(0.0);
         let mut session = recognizer.session(&options)?;
         session.accept_waveform(samples)?;
-        session.finish()?;
+        session.finish();
+        engine.advance(&mut [&mut session])?;
         let tokens = recognizer.tokens();
         let found: Vec<_> = session.confirmed().iter().map(|w| tokens.plain(w.id)).collect();
         Ok(Some(errors(&reference, &found)))

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 use vivavoce::search::Constraint;
+use vivavoce::{Engine, StreamOptions};
 
 use super::args::{InspectArguments, InspectWhat};
 
@@ -19,8 +20,12 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
         Constraint::Free | Constraint::Text(_) | Constraint::Grammar(_) => 0,
     };
     let order = recognizer.constraint().lm().map_or(0, vivavoce::lm::NgramLm::order);
-    let mut session = recognizer.session(&vivavoce::SessionOptions::default())?;
-    session.accept_waveform(&vec![0.0; config.features.sample_rate_hz as usize * 2])?;
+    let mut session = recognizer.session(&StreamOptions::default())?;
+    let mut engine = Engine::new(&recognizer);
+    for _ in 0..20 {
+        session.accept_waveform(&vec![0.0; config.features.sample_rate_hz as usize / 10])?;
+        engine.advance(&mut [&mut session])?;
+    }
     let mut out = std::io::stdout().lock();
     if arguments.json {
         let value = json!({

@@ -25,14 +25,15 @@ const SETTLE: Duration = Duration::from_millis(20);
 impl EndpointArguments {
     fn options(&self) -> Option<EndpointOptions> {
         let length = |seconds: f32| if seconds == 0.0 { f32::INFINITY } else { seconds };
-        (!self.no_endpoints).then(|| EndpointOptions {
-            silence_s: length(self.endpoint_silence),
-            after_speech_s: length(self.endpoint_after_speech),
-            utterance_s: length(self.endpoint_utterance),
-            after: if self.reset_encoder { AfterEndpoint::Reset } else { AfterEndpoint::Keep },
-            sleep: !self.no_sleep,
-            voice_threshold: self.voice_threshold,
-            ..EndpointOptions::default()
+        let after = if self.reset_encoder { AfterEndpoint::Reset } else { AfterEndpoint::Keep };
+        (!self.no_endpoints).then(|| {
+            EndpointOptions::default()
+                .silence_s(length(self.endpoint_silence))
+                .after_speech_s(length(self.endpoint_after_speech))
+                .utterance_s(length(self.endpoint_utterance))
+                .after(after)
+                .sleep(!self.no_sleep)
+                .voice_threshold(self.voice_threshold)
         })
     }
 }
@@ -58,29 +59,24 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
     let capture = Capture::start(source, Pace::Unpaced);
     stop_on_signal(capture.stopper())?;
     let recognizer = super::recognizer(&arguments.model)?;
-    let session = super::session_options(&recognizer, &arguments.search)?;
+    let stream = super::stream_options(&recognizer, &arguments.search)?.endpoints(endpoints);
     let terminal = std::io::stdout().is_terminal() && !arguments.json;
-    let options = PipelineOptions {
-        session,
-        endpoints,
-        partials: true,
-        status: !arguments.no_status && std::io::stderr().is_terminal(),
-        ..PipelineOptions::default()
-    };
+    let status = !arguments.no_status && std::io::stderr().is_terminal();
+    let options = PipelineOptions::default().stream(stream).status(status);
     let pipeline = capture.transcribe(&recognizer, &options)?;
     let mut output = if terminal {
-        Output::Screen(Screen::new(options.status, arguments.timestamps))
+        Output::Screen(Screen::new(status, arguments.timestamps))
     } else {
-        Output::Lines { status: options.status, drawn: false }
+        Output::Lines { status, drawn: false }
     };
     let mut good = true;
     for event in pipeline.events() {
         match &event {
-            Event::Error { message, fatal: true } => {
-                output.message(&format!("error: {message}"))?;
+            Event::Error(error) => {
+                output.message(&format!("error: {error}"))?;
                 good = false;
             }
-            Event::Error { message, fatal: false } => {
+            Event::Warning { message } => {
                 output.message(&format!("warning: {message}"))?;
             }
             Event::Overrun { lost_s } => output.message(&format!(

@@ -25,7 +25,7 @@ pub use args::Arguments;
 pub use say::say;
 
 use anyhow::Context;
-use vivavoce::{Recognizer, SessionOptions};
+use vivavoce::{Recognizer, StreamOptions};
 
 use args::{Command, ModelArguments, SearchArguments};
 
@@ -70,20 +70,20 @@ pub fn exit_code(error: &anyhow::Error) -> i32 {
 }
 
 /// What a stream is to be like; refuses settings and lists that the model does not allow, before any audio is touched.
-fn session_options(
+fn stream_options(
     recognizer: &Recognizer,
     search: &SearchArguments,
-) -> anyhow::Result<SessionOptions> {
+) -> anyhow::Result<StreamOptions> {
     let mut options = search.options();
     if let Some(path) = &search.hotwords {
         let list = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        options.hotwords = Some(recognizer.hotwords(path, &list).map_err(UsageError)?);
+        options = options.hotwords(recognizer.hotwords(path, &list).map_err(UsageError)?);
     }
     if let Some(path) = &search.grammar {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        options.grammar = Some(recognizer.grammar(path, &text).map_err(UsageError)?);
+        options = options.grammar(recognizer.grammar(path, &text).map_err(UsageError)?);
     }
     recognizer.session(&options).map_err(UsageError)?;
     Ok(options)
@@ -114,11 +114,11 @@ fn check_plot(path: &std::path::Path, endings: &[&str]) -> anyhow::Result<()> {
 }
 
 fn recognizer(model: &ModelArguments) -> anyhow::Result<Recognizer> {
+    let builder = Recognizer::builder().precision(model.precision());
     match &model.model {
-        Some(dir) => Recognizer::load_as(dir, model.precision()).with_context(|| {
+        Some(dir) => builder.folder(dir).build().with_context(|| {
             format!("{}: give --model DIR a folder like models/en-small", dir.display())
         }),
-        None => Recognizer::embedded_as(model.precision())
-            .context("no model: give --model DIR or set VIVAVOCE_MODEL"),
+        None => builder.build().context("no model: give --model DIR or set VIVAVOCE_MODEL"),
     }
 }

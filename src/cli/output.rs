@@ -58,8 +58,8 @@ fn span_ms(words: &[TimedWord]) -> (u64, u64) {
     (start, words.iter().map(|w| ms(w.end)).max().unwrap_or(start))
 }
 
-fn ms(seconds: f32) -> u64 {
-    (f64::from(seconds) * 1000.0).round() as u64
+fn ms(seconds: f64) -> u64 {
+    (seconds * 1000.0).round() as u64
 }
 
 /// How results are written.
@@ -79,7 +79,7 @@ impl Style {
             format: arguments.format,
             json,
             max_line_width: usize::from(arguments.max_line_width),
-            max_cue_ms: ms(arguments.max_cue_duration),
+            max_cue_ms: ms(arguments.max_cue_duration.into()),
         }
     }
 

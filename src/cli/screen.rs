@@ -34,7 +34,7 @@ fn width() -> usize {
 }
 
 /// How a time looks: minutes, seconds, tenths.
-fn clock(time_s: f32) -> String {
+fn clock(time_s: f64) -> String {
     let tenths = (time_s * 10.0) as u64;
     format!("[{:02}:{:02}.{}] ", tenths / 600, tenths / 10 % 60, tenths % 10)
 }

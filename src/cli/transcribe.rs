@@ -51,9 +51,11 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
         tell_collisions(&entries);
     }
     let recognizer = super::recognizer(&arguments.model)?;
-    let session = super::session_options(&recognizer, &arguments.search)?;
+    let stream = super::stream_options(&recognizer, &arguments.search)?
+        .alternatives(arguments.alternatives)
+        .partials(arguments.stream);
     if arguments.stream || arguments.realtime {
-        return live::run(&recognizer, &session, &entries, several, arguments);
+        return live::run(&recognizer, &stream, &entries, several, arguments);
     }
     let destination = match folder {
         Some(_) => Destination::files(style, paths, overwrite),
@@ -62,9 +64,8 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     let latency = arguments.search.latency.as_ref();
     let work = batch::Work {
         recognizer: &recognizer,
-        session,
-        endpoints,
-        alternatives: arguments.alternatives,
+        keeps_empty: endpoints.is_none(),
+        stream: stream.endpoints(endpoints),
         latency: latency.unwrap_or(&recognizer.config().default_latency).clone(),
         entries: &entries,
     };
@@ -91,11 +92,11 @@ fn cores() -> usize {
 
 /// Files are cut where a format has segments. The network never sleeps: nobody waits for it, and no faint voice is missed.
 fn endpoints(arguments: &OutputArguments) -> Option<EndpointOptions> {
-    (arguments.format.is_some() && !arguments.no_endpoints).then(|| EndpointOptions {
-        after_speech_s: arguments.endpoint_after_speech,
-        utterance_s: arguments.endpoint_utterance,
-        sleep: false,
-        ..EndpointOptions::default()
+    (arguments.format.is_some() && !arguments.no_endpoints).then(|| {
+        EndpointOptions::default()
+            .after_speech_s(arguments.endpoint_after_speech)
+            .utterance_s(arguments.endpoint_utterance)
+            .sleep(false)
     })
 }
 

@@ -15,8 +15,8 @@ pub struct Line {
     word: String,
     /// Place among the reference's words, if it is right.
     reference: Option<usize>,
-    start: f32,
-    end: f32,
+    start: f64,
+    end: f64,
     conf: f32,
     evidence: Vec<f32>,
 }

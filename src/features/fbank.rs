@@ -12,14 +12,78 @@ use crate::error::{Error, Result};
 /// Larger samples (full scale is 1) could overflow the power spectrum.
 const MAX_SAMPLE: f32 = 1e9;
 
-/// Samples taken from the caller at once; bounds the internal buffer whatever the chunk.
-const FEED_SAMPLES: usize = 1024;
+/// Up to so many samples a buffer has no room to spare.
+const TIGHT_SAMPLES: usize = 1 << 14;
 
-/// Turns a stream of samples into normalised log-mel frames.
+/// Appends samples to a stream's buffer, which takes no more memory than it needs while it is small.
+pub(crate) fn append(buffer: &mut Vec<f32>, samples: &[f32]) {
+    if buffer.len() + samples.len() <= TIGHT_SAMPLES {
+        buffer.reserve_exact(samples.len());
+    }
+    buffer.extend_from_slice(samples);
+}
+
+/// What one stream keeps between calls: samples from the start of its next frame on.
+#[derive(Debug, Clone, Default)]
+pub struct FeatureState {
+    pending: Vec<f32>,
+    /// Samples accepted since the start of the stream, for error messages.
+    accepted: u64,
+}
+
+impl FeatureState {
+    /// Accepts samples in [-1, 1], of which [`FeatureExtractor::frames_into`] makes frames.
+    ///
+    /// # Errors
+    /// [`Error::Samples`] at the first sample that is not finite or absurdly large; nothing is accepted then.
+    pub fn accept(&mut self, samples: &[f32]) -> Result<()> {
+        Self::check(samples, self.accepted)?;
+        self.accept_checked(samples);
+        Ok(())
+    }
+
+    /// Refuses what [`accept`](Self::accept) refuses; so many samples came before.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn check(samples: &[f32], before: u64) -> Result<()> {
+        let bad = samples.iter().position(|s| !(-MAX_SAMPLE..=MAX_SAMPLE).contains(s));
+        bad.map_or(Ok(()), |bad| {
+            let reason =
+                format!("sample {} of the stream is {}", before + bad as u64, samples[bad]);
+            Err(Error::Samples { reason })
+        })
+    }
+
+    /// Accepts samples that were checked.
+    pub fn accept_checked(&mut self, samples: &[f32]) {
+        self.accepted += samples.len() as u64;
+        append(&mut self.pending, samples);
+    }
+
+    /// Accepts so many samples of silence.
+    pub fn accept_silence(&mut self, samples: usize) {
+        self.accepted += samples as u64;
+        self.pending.resize(self.pending.len() + samples, 0.0);
+    }
+
+    /// Back to the start of a stream.
+    pub fn reset(&mut self) {
+        self.pending.clear();
+        self.accepted = 0;
+    }
+
+    /// Bytes held.
+    pub fn num_bytes(&self) -> usize {
+        self.pending.capacity() * size_of::<f32>()
+    }
+}
+
+/// Turns samples of any number of streams into normalised log-mel frames: the window, the transform with its buffers, the filters.
 ///
 /// Frame `i` needs samples up to `shift * i + length`, so the delay is one window. The frames do
-/// not depend on how the samples are split into calls. Once its buffers have grown to their
-/// working size, a call allocates only what `out` needs.
+/// not depend on how the samples are split into calls. A call allocates only what `out` needs.
+#[derive(Clone)]
 pub struct FeatureExtractor {
     length: usize,
     shift: usize,
@@ -29,10 +93,6 @@ pub struct FeatureExtractor {
     mel: MelBank,
     normalizer: Normalizer,
     fft: Arc<dyn RealToComplex<f32>>,
-    /// Samples from the start of the next frame on.
-    pending: Vec<f32>,
-    /// Samples accepted since the start of the stream, for error messages.
-    accepted: u64,
     time: Vec<f32>,
     spectrum: Vec<Complex32>,
     power: Vec<f32>,
@@ -45,13 +105,12 @@ impl std::fmt::Debug for FeatureExtractor {
             .field("length", &self.length)
             .field("shift", &self.shift)
             .field("num_bins", &self.num_bins)
-            .field("pending", &self.pending.len())
             .finish_non_exhaustive()
     }
 }
 
 impl FeatureExtractor {
-    /// An extractor at the start of a stream. `config` must have passed
+    /// An extractor. `config` must have passed
     /// [`validate`](crate::config::ModelConfig::validate).
     ///
     /// # Errors
@@ -83,8 +142,6 @@ impl FeatureExtractor {
             window,
             mel: MelBank::new(config),
             normalizer,
-            pending: Vec::with_capacity(length + FEED_SAMPLES),
-            accepted: 0,
             time: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
             power: vec![0.0; config.fft_size / 2 + 1],
@@ -98,79 +155,39 @@ impl FeatureExtractor {
         self.num_bins
     }
 
-    /// Bytes held, the shared transform apart.
-    pub fn num_bytes(&self) -> usize {
-        let floats = [&self.window, &self.pending, &self.time, &self.power];
-        let floats = floats.iter().map(|v| v.capacity()).sum::<usize>();
-        let pairs = self.spectrum.capacity() + self.scratch.capacity();
-        floats * size_of::<f32>() + pairs * size_of::<Complex32>() + self.mel.num_bytes()
-    }
-
     /// Samples that must have arrived before the first frame exists.
     pub fn delay_samples(&self) -> usize {
         self.length
     }
 
-    /// Accepts samples in [-1, 1] and appends the frames they complete, `[frames, num_bins]`.
-    /// Returns the number of frames.
-    ///
-    /// # Errors
-    /// [`Error::Samples`] at the first sample that is not finite or absurdly large; nothing is
-    /// accepted then.
-    pub fn accept_into(&mut self, samples: &[f32], out: &mut Vec<f32>) -> Result<usize> {
-        if let Some(bad) = samples.iter().position(|s| !(-MAX_SAMPLE..=MAX_SAMPLE).contains(s)) {
-            return Err(Error::Samples {
-                reason: format!(
-                    "sample {} of the stream is {}",
-                    self.accepted + bad as u64,
-                    samples[bad]
-                ),
-            });
-        }
-        self.accepted += samples.len() as u64;
-        let mut frames = 0;
-        for piece in samples.chunks(FEED_SAMPLES) {
-            self.pending.extend_from_slice(piece);
-            frames += self.drain_into(out);
-        }
-        Ok(frames)
-    }
-
-    /// Frames of `samples` alone, `[frames, num_bins]`, from and to the start of a stream.
-    ///
-    /// # Errors
-    /// As [`accept_into`](Self::accept_into).
-    pub fn extract(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
-        self.reset();
-        let mut out = Vec::new();
-        self.accept_into(samples, &mut out)?;
-        self.reset();
-        Ok(out)
-    }
-
-    /// Back to the start of a stream.
-    pub fn reset(&mut self) {
-        self.pending.clear();
-        self.accepted = 0;
-    }
-
-    fn drain_into(&mut self, out: &mut Vec<f32>) -> usize {
-        let mut start = 0;
-        let mut frames = 0;
-        while start + self.length <= self.pending.len() {
+    /// Appends the frames that the stream's samples complete, `[frames, num_bins]`. Returns the number of frames.
+    pub fn frames_into(&mut self, state: &mut FeatureState, out: &mut Vec<f32>) -> usize {
+        let (mut start, mut frames) = (0, 0);
+        while start + self.length <= state.pending.len() {
             let row = out.len();
             out.resize(row + self.num_bins, 0.0);
-            self.frame_into(start, &mut out[row..]);
+            self.frame_into(&state.pending[start..start + self.length], &mut out[row..]);
             start += self.shift;
             frames += 1;
         }
         // The shift never exceeds the length, so `start` cannot pass the end.
-        self.pending.drain(..start);
+        state.pending.drain(..start);
         frames
     }
 
-    fn frame_into(&mut self, start: usize, frame: &mut [f32]) {
-        let samples = &self.pending[start..start + self.length];
+    /// Frames of `samples` alone, `[frames, num_bins]`.
+    ///
+    /// # Errors
+    /// As [`FeatureState::accept`].
+    pub fn extract(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+        let (mut state, mut out) = (FeatureState::default(), Vec::new());
+        state.accept(samples)?;
+        self.frames_into(&mut state, &mut out);
+        Ok(out)
+    }
+
+    /// The frame of the `length` samples.
+    fn frame_into(&mut self, samples: &[f32], frame: &mut [f32]) {
         let mean = samples.iter().map(|&s| f64::from(s)).sum::<f64>() / self.length as f64;
         let mean = mean as f32;
         for ((t, s), w) in self.time.iter_mut().zip(samples).zip(&self.window) {
@@ -279,11 +296,11 @@ mod tests {
 
     #[test]
     fn samples_that_are_not_finite_are_refused_with_their_position() {
-        let mut fbank = FeatureExtractor::new(&config(), Normalizer::identity(80)).unwrap();
-        let mut out = Vec::new();
-        fbank.accept_into(&[0.0; 1000], &mut out).unwrap();
-        let error = fbank.accept_into(&[0.0, f32::NAN], &mut out).unwrap_err();
+        let mut state = FeatureState::default();
+        state.accept(&[0.0; 1000]).unwrap();
+        let error = state.accept(&[0.0, f32::NAN]).unwrap_err();
         assert!(error.to_string().contains("sample 1001"), "{error}");
+        assert_eq!(state.pending.len(), 1000);
     }
 
     proptest::proptest! {
@@ -297,10 +314,11 @@ mod tests {
             let mut cuts = cuts;
             cuts.push(6000);
             cuts.sort_unstable();
-            let mut out = Vec::new();
+            let (mut state, mut out) = (FeatureState::default(), Vec::new());
             let mut start = 0;
             for cut in cuts {
-                fbank.accept_into(&samples[start..cut], &mut out).unwrap();
+                state.accept(&samples[start..cut]).unwrap();
+                fbank.frames_into(&mut state, &mut out);
                 start = cut;
             }
             proptest::prop_assert_eq!(whole, out);

@@ -4,6 +4,7 @@ mod fbank;
 mod mel;
 mod normalize;
 
-pub use fbank::FeatureExtractor;
+pub(crate) use fbank::append;
+pub use fbank::{FeatureExtractor, FeatureState};
 pub use mel::MelBank;
 pub use normalize::Normalizer;

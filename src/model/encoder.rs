@@ -265,7 +265,7 @@ impl Encoder {
         order.extend(0..spans.len());
         order.sort_unstable_by_key(|i| (usize::MAX - spans[*i].0, *i));
         out.resize(rows * dim, 0.0);
-        self.input.forward_into(rows, joined, out);
+        self.input.forward_into(rows, joined, out, &mut recurrence.activations);
         let size = self.recurrent_size();
         if let Some(fine) = &self.fine {
             let states = Places { data: recurrent, size, first: self.layers.len() * 2 * dim };

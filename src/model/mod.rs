@@ -8,15 +8,14 @@ mod transducer;
 mod weights;
 
 pub use encoder::{EncoderBatch, EncoderState};
-pub use scorer::BlockScorer;
+pub use scorer::{BlockScorer, RowScorer};
 pub use transducer::StepScratch;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::attention::{Attention, BlockView, KeyValues, Window};
+use crate::attention::{Attention, KeyValues, Window};
 use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
-use crate::tokens::TokenId;
 use encoder::Encoder;
 use transducer::Transducer;
 pub use weights::Precision;
@@ -48,48 +47,21 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads `config.json` and `model.safetensors` in `dir`. The file is mapped while it is being
-    /// read and must not be changed meanwhile.
+    /// From the contents of `config.json` and `model.safetensors`.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be read, [`Error::Model`] if it is damaged or does not fit
-    /// the configuration, [`Error::Config`] if a setting is out of range.
-    pub fn load(dir: &Path) -> Result<Self> {
-        Self::load_as(dir, Precision::default())
+    /// As [`from_files`](Self::from_files).
+    pub fn from_bytes(config: &[u8], weights: &[u8], precision: Precision) -> Result<Self> {
+        let path = |name: &str| PathBuf::from(format!("{name} (in memory)"));
+        let (config_path, weights_path) = (path("config.json"), path("model.safetensors"));
+        Self::from_files(&config_path, config, &weights_path, weights, precision)
     }
 
-    /// As [`load`](Self::load), in `precision`.
+    /// From the contents of `config.json` and `model.safetensors`; the paths are theirs in messages.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
-    pub fn load_as(dir: &Path, precision: Precision) -> Result<Self> {
-        let config_path = dir.join("config.json");
-        let config = std::fs::read(&config_path).map_err(|e| Error::io(&config_path, e))?;
-        let weights_path = dir.join("model.safetensors");
-        let file = std::fs::File::open(&weights_path).map_err(|e| Error::io(&weights_path, e))?;
-        let map = weights::map(&file).map_err(|e| Error::io(&weights_path, e))?;
-        Self::from_parts(&config_path, &config, &weights_path, &map, precision)
-    }
-
-    /// As [`load`](Self::load), from the contents of the two files.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn from_bytes(config_json: &[u8], weights: &[u8]) -> Result<Self> {
-        Self::from_bytes_as(config_json, weights, Precision::default())
-    }
-
-    /// As [`from_bytes`](Self::from_bytes), in `precision`.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn from_bytes_as(config_json: &[u8], weights: &[u8], precision: Precision) -> Result<Self> {
-        let config_path = Path::new("config.json (in memory)");
-        let weights_path = Path::new("model.safetensors (in memory)");
-        Self::from_parts(config_path, config_json, weights_path, weights, precision)
-    }
-
-    fn from_parts(
+    /// [`Error::Model`] if one is damaged or does not fit the other, [`Error::Config`] if a setting is out of range.
+    pub fn from_files(
         config_path: &Path,
         config: &[u8],
         weights_path: &Path,
@@ -200,21 +172,9 @@ impl Model {
         self.encoder.run(batch);
     }
 
-    /// As [`block_scorer`](Self::block_scorer) and its step for rows of several streams: `views` names, for one run of rows
-    /// after the other, what they see. `states` `[batch, state_size]` and `tokens` `[batch]` give `next` and `log_probs`.
-    ///
-    /// # Panics
-    /// If a slice or `views` does not fit the number of tokens.
-    pub fn step_into<'m>(
-        &self,
-        states: &[f32],
-        tokens: &[TokenId],
-        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
-        scratch: &mut StepScratch,
-        next: &mut [f32],
-        log_probs: &mut [f32],
-    ) {
-        self.transducer.step_into(states, tokens, views, scratch, next, log_probs);
+    /// The transducer bound to the blocks of several streams: `views` names, for one run of rows after the other, what they see.
+    pub fn scorer<'a, V>(&'a self, views: V, scratch: &'a mut StepScratch) -> RowScorer<'a, V> {
+        RowScorer::new(&self.transducer, views, scratch)
     }
 
     /// Computes attention keys and values of encoder frames `[n, encoder_dim]` and appends them

@@ -1,4 +1,4 @@
-//! The transducer at one block.
+//! The transducer at one block, or at those of many streams.
 
 use super::transducer::{StepScratch, Transducer};
 use crate::attention::{BlockView, KeyValues, Watched, Window};
@@ -34,6 +34,49 @@ impl<'a> BlockScorer<'a> {
     /// Where the attention of the latest step looked, if [`StepScratch::watch`] was called.
     pub fn watched(&self) -> Option<&Watched> {
         self.scratch.attention.watched()
+    }
+}
+
+/// The transducer bound to the blocks of the streams whose rows it steps, as many rows of each view as it names.
+pub struct RowScorer<'a, V> {
+    transducer: &'a Transducer,
+    views: V,
+    scratch: &'a mut StepScratch,
+}
+
+impl<V> std::fmt::Debug for RowScorer<'_, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RowScorer").finish_non_exhaustive()
+    }
+}
+
+impl<'a, V> RowScorer<'a, V> {
+    pub(super) fn new(transducer: &'a Transducer, views: V, scratch: &'a mut StepScratch) -> Self {
+        Self { transducer, views, scratch }
+    }
+}
+
+/// A row's results do not depend on the other rows.
+///
+/// # Panics
+/// If a slice does not hold as many rows as there are tokens and rows of the views, or a token is out of range.
+impl<'m, V: Iterator<Item = BlockView<'m>> + Clone> StepScorer for RowScorer<'_, V> {
+    fn num_tokens(&self) -> usize {
+        self.transducer.num_tokens()
+    }
+
+    fn state_size(&self) -> usize {
+        self.transducer.state_size()
+    }
+
+    fn step_into(
+        &mut self,
+        states: &[f32],
+        tokens: &[TokenId],
+        next: &mut [f32],
+        log_probs: &mut [f32],
+    ) {
+        self.transducer.step_into(states, tokens, &self.views, self.scratch, next, log_probs);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::weights::Weights;
 use crate::config::{EncoderConfig, SelfAttentionConfig};
 use crate::error::Result;
-use crate::nn::kernels::kernels;
+use crate::nn::kernels::{Activations, kernels};
 use crate::nn::{LayerNorm, Linear};
 
 /// One residual layer.
@@ -27,6 +27,7 @@ pub(super) struct SelfAttentionScratch {
     qkv: Vec<f32>,
     mixed: Vec<f32>,
     weights: Vec<f32>,
+    activations: Activations,
 }
 
 impl SelfAttention {
@@ -72,7 +73,7 @@ impl SelfAttention {
         s.normed.resize(x.len(), 0.0);
         self.norm.forward_into(x, &mut s.normed);
         s.qkv.resize(3 * x.len(), 0.0);
-        self.qkv.forward_into(frames, &s.normed, &mut s.qkv);
+        self.qkv.forward_into(frames, &s.normed, &mut s.qkv, &mut s.activations);
         let before = history.len() / (2 * dim);
         for row in s.qkv.chunks_exact(3 * dim) {
             history.extend_from_slice(&row[dim..]);
@@ -97,7 +98,7 @@ impl SelfAttention {
                 }
             }
         }
-        self.out.forward_into(frames, &s.mixed, &mut s.normed);
+        self.out.forward_into(frames, &s.mixed, &mut s.normed, &mut s.activations);
         kernels().add_scaled(1.0, &s.normed, x);
         let old = (history.len() / (2 * dim)).saturating_sub(self.left_frames);
         history.drain(..old * 2 * dim);

@@ -5,7 +5,7 @@ use super::weights::Weights;
 use crate::attention::{Attention, AttentionScratch, BlockView};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::kernels::kernels;
+use crate::nn::kernels::{Activations, kernels};
 use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
 use crate::search::NUM_PLACES;
 use crate::tokens::TokenId;
@@ -54,6 +54,7 @@ pub struct StepScratch {
     /// Outputs of the state net.
     queries: Vec<f32>,
     pub(super) attention: AttentionScratch,
+    activations: Activations,
 }
 
 impl StepScratch {
@@ -91,7 +92,8 @@ impl Transducer {
         let tokens = if num_tokens * gates <= MAX_TABLE_VALUES {
             let mut table = vec![0.0; num_tokens * gates];
             let rows = Rows { data: &embeddings, stride: t.embedding_dim };
-            state_rnn[0].project_into(num_tokens, rows, &mut table);
+            let mut activations = Activations::default();
+            state_rnn[0].project_into(num_tokens, rows, &mut table, &mut activations);
             TokenInput::Gates(table)
         } else {
             TokenInput::Embeddings(embeddings)
@@ -176,14 +178,15 @@ impl Transducer {
                     scratch.embedded.extend_from_slice(row);
                 }
                 let rows = Rows { data: &scratch.embedded, stride: dim };
-                self.state_rnn[0].project_into(batch, rows, &mut scratch.gates);
+                let StepScratch { gates, activations, .. } = scratch;
+                self.state_rnn[0].project_into(batch, rows, gates, activations);
             }
         }
         if let Some(context_input) = &self.context_input {
             let contexts =
                 Rows { data: &states[self.recurrent_size()..], stride: self.state_size() };
             let gates = RowsMut { data: &mut scratch.gates, stride: width };
-            kernels().accumulate(context_input, batch, contexts, gates);
+            kernels().accumulate(context_input, batch, contexts, gates, &mut scratch.activations);
         }
     }
 
@@ -240,11 +243,11 @@ impl Transducer {
                 t.first_gates_into(states, tokens, s);
             } else {
                 let below = Rows { data: &next[offset - 2 * state_dim..], stride: size };
-                layer.project_into(batch, below, &mut s.gates);
+                layer.project_into(batch, below, &mut s.gates, &mut s.activations);
             }
             let old = Rows { data: &states[offset..], stride: size };
             let mut new = RowsMut { data: &mut next[offset..], stride: size };
-            layer.step_into(batch, &mut s.gates, old, &mut new);
+            layer.step_into(batch, &mut s.gates, old, &mut new, &mut s.activations);
             offset += 2 * state_dim;
         }
 
@@ -272,14 +275,14 @@ impl Transducer {
             } else {
                 Rows { data: &next[offset - 2 * emit_dim..], stride: size }
             };
-            layer.project_into(batch, below, &mut s.gates);
+            layer.project_into(batch, below, &mut s.gates, &mut s.activations);
             let old = Rows { data: &states[offset..], stride: size };
             let mut new = RowsMut { data: &mut next[offset..], stride: size };
-            layer.step_into(batch, &mut s.gates, old, &mut new);
+            layer.step_into(batch, &mut s.gates, old, &mut new, &mut s.activations);
             offset += 2 * emit_dim;
         }
         let top = Rows { data: &next[offset - 2 * emit_dim..], stride: size };
-        t.output.forward_rows_into(batch, top, log_probs);
+        t.output.forward_rows_into(batch, top, log_probs, &mut s.activations);
         for row in log_probs.chunks_exact_mut(t.num_tokens()) {
             kernels().log_softmax(row);
         }

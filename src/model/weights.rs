@@ -1,9 +1,7 @@
 //! Tensors of `model.safetensors`, checked and brought to `f32`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -62,14 +60,6 @@ impl Matrix {
             Self::Widened(values, scales) => PackedMatrix::pack_widened(&values, &scales, inputs),
         }
     }
-}
-
-/// Maps a file into memory.
-#[expect(unsafe_code, reason = "memory mapping")]
-pub(super) fn map(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the map is read-only, all values read from it are checked, and it is dropped when
-    // loading ends; that the file is left alone until then is asked of the caller.
-    unsafe { Mmap::map(file) }
 }
 
 /// The tensors of one file.

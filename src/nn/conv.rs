@@ -1,6 +1,6 @@
 //! The convolution of the front end: 3x3, stride 2, streaming in time, followed by `ReLU`.
 
-use super::kernels::kernels;
+use super::kernels::{Activations, kernels};
 use super::matrix::{PackedMatrix, Rows, RowsMut};
 
 /// Size of the kernel in time and in frequency.
@@ -34,6 +34,7 @@ pub struct ConvScratch {
     frames: Vec<f32>,
     /// What the kernel sees at every place of the output.
     patches: Vec<f32>,
+    activations: Activations,
 }
 
 impl ConvState {
@@ -100,7 +101,7 @@ impl Conv2d {
         scratch: &mut ConvScratch,
         out: &mut Vec<f32>,
     ) {
-        let ConvScratch { frames: joined, patches } = scratch;
+        let ConvScratch { frames: joined, patches, activations } = scratch;
         joined.clear();
         joined.extend_from_slice(&state.frames);
         for frame in frames.chunks_exact(self.inputs()) {
@@ -135,6 +136,7 @@ impl Conv2d {
             rows,
             Rows { data: patches, stride: self.weight.inputs() },
             RowsMut { data: y, stride: channels },
+            activations,
         );
         for v in y {
             *v = v.max(0.0);

@@ -1,6 +1,6 @@
 //! `y = x W^T + b`.
 
-use super::kernels::kernels;
+use super::kernels::{Activations, kernels};
 use super::matrix::{PackedMatrix, Rows, RowsMut};
 
 /// A fully connected layer.
@@ -52,19 +52,31 @@ impl Linear {
     ///
     /// # Panics
     /// If a slice is shorter than `batch` rows.
-    pub fn forward_into(&self, batch: usize, x: &[f32], y: &mut [f32]) {
-        self.forward_rows_into(batch, Rows { data: x, stride: self.inputs() }, y);
+    pub fn forward_into(
+        &self,
+        batch: usize,
+        x: &[f32],
+        y: &mut [f32],
+        activations: &mut Activations,
+    ) {
+        self.forward_rows_into(batch, Rows { data: x, stride: self.inputs() }, y, activations);
     }
 
     /// As [`forward_into`](Self::forward_into), with input rows at any distance.
     ///
     /// # Panics
     /// If a slice is shorter than `batch` rows.
-    pub fn forward_rows_into(&self, batch: usize, x: Rows<'_>, y: &mut [f32]) {
+    pub fn forward_rows_into(
+        &self,
+        batch: usize,
+        x: Rows<'_>,
+        y: &mut [f32],
+        activations: &mut Activations,
+    ) {
         let stride = self.outputs();
         for row in y[..batch * stride].chunks_exact_mut(stride) {
             row.copy_from_slice(&self.bias);
         }
-        kernels().accumulate(&self.weight, batch, x, RowsMut { data: y, stride });
+        kernels().accumulate(&self.weight, batch, x, RowsMut { data: y, stride }, activations);
     }
 }

@@ -1,6 +1,6 @@
 //! Long short-term memory (Hochreiter & Schmidhuber, 1997) with `PyTorch`'s gates and two biases.
 
-use super::kernels::kernels;
+use super::kernels::{Activations, kernels};
 use super::matrix::{PackedMatrix, Rows, RowsMut};
 
 /// One layer. Gate order: input, forget, cell, output.
@@ -60,12 +60,19 @@ impl Lstm {
     ///
     /// # Panics
     /// If a slice is shorter than `batch` rows.
-    pub fn project_into(&self, batch: usize, x: Rows<'_>, gates: &mut [f32]) {
+    pub fn project_into(
+        &self,
+        batch: usize,
+        x: Rows<'_>,
+        gates: &mut [f32],
+        activations: &mut Activations,
+    ) {
         let stride = 4 * self.hidden;
         for row in gates[..batch * stride].chunks_exact_mut(stride) {
             row.copy_from_slice(&self.bias);
         }
-        kernels().accumulate(&self.input, batch, x, RowsMut { data: gates, stride });
+        let gates = RowsMut { data: gates, stride };
+        kernels().accumulate(&self.input, batch, x, gates, activations);
     }
 
     /// Advances `batch` independent sequences by one step. `gates` `[batch, 4 * hidden]` comes
@@ -80,9 +87,11 @@ impl Lstm {
         gates: &mut [f32],
         states: Rows<'_>,
         next: &mut RowsMut<'_>,
+        activations: &mut Activations,
     ) {
         let stride = 4 * self.hidden;
-        kernels().accumulate(&self.recurrent, batch, states, RowsMut { data: gates, stride });
+        let sums = RowsMut { data: gates, stride };
+        kernels().accumulate(&self.recurrent, batch, states, sums, activations);
         for (b, gates) in gates.chunks_exact(stride).take(batch).enumerate() {
             let old_c = &states.data[b * states.stride + self.hidden..][..self.hidden];
             let (h, c) = next.data[b * next.stride..][..2 * self.hidden].split_at_mut(self.hidden);
@@ -104,10 +113,12 @@ impl Lstm {
         h: &mut [f32],
         c: &mut [f32],
         residual: &mut [f32],
+        activations: &mut Activations,
     ) {
         let (hidden, stride) = (self.hidden, 4 * self.hidden);
         let old = Rows { data: h, stride: hidden };
-        kernels().accumulate(&self.recurrent, batch, old, RowsMut { data: gates, stride });
+        let sums = RowsMut { data: gates, stride };
+        kernels().accumulate(&self.recurrent, batch, old, sums, activations);
         let rows = gates.chunks_exact(stride).zip(h.chunks_exact_mut(hidden));
         let rows = rows.zip(c.chunks_exact_mut(hidden)).zip(residual.chunks_exact_mut(hidden));
         for (((gates, h), c), x) in rows.take(batch) {
@@ -138,9 +149,11 @@ mod tests {
         let (x, states) = (noise(batch * inputs, 4), noise(batch * 2 * hidden, 5));
         let mut gates = vec![0.0; batch * 12];
         let mut next = vec![0.0; batch * 6];
-        lstm.project_into(batch, Rows { data: &x, stride: inputs }, &mut gates);
+        let mut acts = Activations::default();
+        lstm.project_into(batch, Rows { data: &x, stride: inputs }, &mut gates, &mut acts);
         let old = Rows { data: &states, stride: 6 };
-        lstm.step_into(batch, &mut gates, old, &mut RowsMut { data: &mut next, stride: 6 });
+        let mut new = RowsMut { data: &mut next, stride: 6 };
+        lstm.step_into(batch, &mut gates, old, &mut new, &mut acts);
         for row in 0..batch {
             let (h, c) = states[row * 6..row * 6 + 6].split_at(3);
             let gate = |g: usize, n: usize| {

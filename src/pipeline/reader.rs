@@ -41,7 +41,7 @@ fn pass_on(
     loop {
         let more = match source.next_chunk(&mut chunk) {
             Ok(more) => more,
-            Err(error) => return messages.send(Message::Failed(error.to_string())),
+            Err(error) => return messages.send(Message::Failed(error)),
         };
         for incident in source.take_incidents() {
             messages.send(match incident {

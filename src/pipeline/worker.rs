@@ -1,22 +1,23 @@
 //! The thread that transcribes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::Message;
 use crate::audio::Resampler;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::listener::Listener;
 use crate::transcript::Event;
 
 pub(super) struct Worker {
+    engine: Engine,
     listener: Listener,
     resampler: Resampler,
     resampled: Vec<f32>,
-    happened: Vec<Event>,
     events: Sender<Event>,
-    partials: bool,
     status: bool,
 }
 
@@ -25,12 +26,12 @@ enum End {
     /// The caller no longer listens.
     Gone,
     /// The stream cannot go on.
-    Failed(String),
+    Failed(Error),
 }
 
 impl From<Error> for End {
     fn from(error: Error) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed(error)
     }
 }
 
@@ -38,19 +39,18 @@ type Result<T> = std::result::Result<T, End>;
 
 impl Worker {
     pub fn new(
+        engine: Engine,
         listener: Listener,
         resampler: Resampler,
         events: Sender<Event>,
-        partials: bool,
         status: bool,
     ) -> Self {
-        let (resampled, happened) = (Vec::new(), Vec::new());
-        Self { listener, resampler, resampled, happened, events, partials, status }
+        Self { engine, listener, resampler, resampled: Vec::new(), events, status }
     }
 
     pub fn run(mut self, messages: &Receiver<Message>, spares: &Sender<Vec<f32>>) {
-        if let Err(End::Failed(message)) = self.transcribe(messages, spares) {
-            let _ = self.fail(message);
+        if let Err(End::Failed(error)) = self.transcribe(messages, spares) {
+            let _ = self.fail(error);
         }
     }
 
@@ -73,20 +73,18 @@ impl Worker {
                 Message::Lost { seconds } => self.send(Event::Overrun { lost_s: seconds })?,
                 Message::Interrupted(message) => {
                     self.hear_rest()?;
-                    let result = self.listener.cut(&mut self.happened);
-                    self.tell()?;
-                    result?;
-                    self.send(Event::Error { message, fatal: false })?;
+                    self.listener.cut();
+                    self.advance()?;
+                    self.send(Event::Warning { message })?;
                 }
-                Message::Warning(message) => self.send(Event::Error { message, fatal: false })?,
-                Message::Failed(message) => return Err(End::Failed(message)),
+                Message::Warning(message) => self.send(Event::Warning { message })?,
+                Message::Failed(error) => return Err(End::Failed(error)),
                 Message::Stop => break,
             }
         }
         self.hear_rest()?;
-        let result = self.listener.finish(&mut self.happened);
-        self.tell()?;
-        Ok(result?)
+        self.listener.finish();
+        self.advance()
     }
 
     /// What is still inside the resampler.
@@ -97,17 +95,15 @@ impl Worker {
     }
 
     fn hear(&mut self) -> Result<()> {
-        let result = self.listener.accept_waveform(&self.resampled, &mut self.happened);
-        self.tell()?;
-        Ok(result?)
+        self.listener.accept_waveform(&self.resampled)?;
+        self.advance()
     }
 
-    /// Passes on what has happened.
-    fn tell(&mut self) -> Result<()> {
-        for event in self.happened.drain(..) {
-            if self.partials || !matches!(event, Event::Partial(_)) {
-                self.events.send(event).map_err(|_| End::Gone)?;
-            }
+    /// Computes what was accepted and passes on what has happened.
+    fn advance(&mut self) -> Result<()> {
+        self.engine.advance(&mut [&mut self.listener])?;
+        while let Some(event) = self.listener.next_event() {
+            self.send(event)?;
         }
         Ok(())
     }
@@ -127,12 +123,18 @@ impl Worker {
     }
 
     /// Ends the stream; what was understood before is still told.
-    fn fail(&mut self, message: String) -> Result<()> {
+    fn fail(&mut self, error: Error) -> Result<()> {
+        self.listener.finish();
         // The failure that is told is the first.
-        let _ = self.listener.finish(&mut self.happened);
-        self.happened.retain(|e| !matches!(e, Event::Final(result) if result.text.is_empty()));
-        self.tell()?;
-        self.send(Event::Error { message, fatal: true })
+        let _ = self.engine.advance(&mut [&mut self.listener]);
+        while let Some(event) = self.listener.next_event() {
+            match event {
+                Event::Final(result) if result.text.is_empty() => {}
+                Event::Error(_) => {}
+                event => self.send(event)?,
+            }
+        }
+        self.send(Event::Error(Arc::new(error)))
     }
 
     fn send(&self, event: Event) -> Result<()> {

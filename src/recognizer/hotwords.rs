@@ -154,7 +154,7 @@ impl Recognizer {
     }
 
     /// Pronunciations of a word that the lexicon lacks.
-    pub(super) fn guess(&self, word: &str) -> std::result::Result<Vec<Entry>, String> {
+    pub(crate) fn guess(&self, word: &str) -> std::result::Result<Vec<Entry>, String> {
         let Some(model) = &self.letter_to_sound else {
             return Err(format!(
                 "{word:?} is not in the lexicon, and the model has no g2p.bin to tell how it is spoken; write: {word} = PH PH"
@@ -205,20 +205,20 @@ impl Hotwords {
         &self.0.guessed
     }
 
-    pub(super) fn constraint(&self) -> &Constraint {
+    pub(crate) fn constraint(&self) -> &Constraint {
         &self.0.constraint
     }
 
-    pub(super) fn words(&self) -> Arc<BiasTrie> {
+    pub(crate) fn words(&self) -> Arc<BiasTrie> {
         Arc::clone(&self.0.words)
     }
 
-    pub(super) fn tokens(&self) -> Arc<BiasTrie> {
+    pub(crate) fn tokens(&self) -> Arc<BiasTrie> {
         Arc::clone(&self.0.tokens)
     }
 
     /// Whether they were made by `recognizer` or a clone of it.
-    pub(super) fn fit(&self, recognizer: &Recognizer) -> bool {
+    pub(crate) fn fit(&self, recognizer: &Recognizer) -> bool {
         Arc::ptr_eq(&self.0.model, &recognizer.model)
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Recognizer;
 use crate::attention::{KeyValues, Watched};
 use crate::error::Result;
-use crate::features::{FeatureExtractor, Normalizer};
+use crate::features::FeatureExtractor;
 use crate::model::{Model, StepScratch};
 use crate::search::StepScorer;
 
@@ -71,13 +71,11 @@ impl Recognizer {
         let (model, config) = (self.model(), self.config());
         let mode = config.latency_mode(latency)?;
         let window = Model::window(mode);
-        let (mean, inv_std) = model.normalization();
         let padding = config.streaming.tail_padding_ms / 1000.0;
         let padding = (padding * config.features.sample_rate_hz as f32) as usize;
         let mut padded = samples.to_vec();
         padded.resize(samples.len() + padding, 0.0);
-        let features = FeatureExtractor::new(&config.features, Normalizer::new(mean, inv_std)?)?
-            .extract(&padded)?;
+        let features = FeatureExtractor::clone(&self.features).extract(&padded)?;
         let mut frames = Vec::new();
         model.encode_into(&mut model.encoder_state(), &features, &mut frames);
         let mut memory = KeyValues::default();

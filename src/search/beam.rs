@@ -61,6 +61,10 @@ pub struct SearchScratch {
     wanted: Vec<(bool, u32)>,
     /// The best hypothesis' unconfirmed entries and words, first word first.
     best: Vec<(u32, u32)>,
+    /// Where entries of the history go.
+    moved: Vec<u32>,
+    /// Room for hypotheses inside a block, which a search needs only there.
+    spare: Vec<Vec<Path>>,
 }
 
 /// More paths than this are sorted with memory from the heap.
@@ -212,7 +216,7 @@ impl BeamSearch {
         self.offset += f64::from(best);
         self.closed.iter_mut().for_each(|path| path.score -= best);
         self.block += 1;
-        self.confirm(&mut scratch.best);
+        self.confirm(scratch);
     }
 }
 
@@ -242,11 +246,15 @@ impl Search for BeamSearch {
     }
 
     fn absorb(&mut self, next: &[f32], log_probs: &[f32], scratch: &mut SearchScratch) {
+        if self.closed.capacity() == 0 {
+            self.closed = scratch.spare.pop().unwrap_or_default();
+        }
         self.steps += 1;
         self.expand(log_probs, self.steps < self.max_steps, scratch);
         self.select(scratch);
         self.accept(next, scratch);
         if self.active.is_empty() {
+            scratch.spare.push(std::mem::take(&mut self.active));
             self.end_block(scratch);
         } else {
             self.assign_rows();

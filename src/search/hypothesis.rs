@@ -148,6 +148,11 @@ pub(super) fn hash(seed: u64, value: u32) -> u64 {
     x ^ (x >> 31)
 }
 
+/// By so many entries the arena grows.
+const ENTRIES_MORE: usize = 32;
+/// So many that nothing needs any more are worth a sweep.
+const ENTRIES_IDLE: usize = 64;
+
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     parent: u32,
@@ -164,7 +169,6 @@ pub(super) struct History {
     /// Block in which the last confirmed word ends.
     base_block: u32,
     live: usize,
-    moved: Vec<u32>,
 }
 
 impl History {
@@ -194,6 +198,10 @@ impl History {
 
     /// Adds `word` after `parent` and gives its index.
     pub fn push(&mut self, parent: u32, num_words: u32, word: Word) -> u32 {
+        if self.entries.len() == self.entries.capacity() {
+            // A stream holds little else: no more than is needed.
+            self.entries.reserve_exact(ENTRIES_MORE);
+        }
         self.entries.push(Entry { parent, depth: num_words, word });
         self.entries.len() as u32 - 1
     }
@@ -221,53 +229,44 @@ impl History {
         out[start..].reverse();
     }
 
-    /// Whether enough entries have gathered since the last sweep to be worth another.
-    pub fn wants_sweep(&self) -> bool {
-        self.entries.len() > 2 * self.live + 96
-    }
-
-    /// Keeps the unconfirmed words up to `end` over the coming [`History::sweep`].
-    pub fn mark(&mut self, end: u32) {
-        self.moved.resize(self.entries.len(), NONE);
-        let mut at = end;
-        while let Some(entry) = self.entries.get(at as usize) {
-            if entry.depth <= self.base || self.moved[at as usize] != NONE {
-                break;
-            }
-            self.moved[at as usize] = at;
-            at = entry.parent;
+    /// Drops what no path needs any more, if enough has gathered to be worth it. `moved` is room for where entries go.
+    pub fn sweep(&mut self, paths: &mut [Path], moved: &mut Vec<u32>) {
+        if self.entries.len() <= 2 * self.live + ENTRIES_IDLE {
+            return;
         }
-    }
-
-    /// Drops all that is not marked. Then every index must be replaced by [`History::moved`] of it, before the next `mark`.
-    pub fn sweep(&mut self) {
+        moved.clear();
+        moved.resize(self.entries.len(), NONE);
+        for path in paths.iter() {
+            let mut at = path.history;
+            while let Some(entry) = self.entries.get(at as usize) {
+                if entry.depth <= self.base || moved[at as usize] != NONE {
+                    break;
+                }
+                moved[at as usize] = at;
+                at = entry.parent;
+            }
+        }
+        let place = |moved: &[u32], at: u32| moved.get(at as usize).copied().unwrap_or(NONE);
         let mut live = 0;
-        for at in 0..self.moved.len() {
-            if self.moved[at] != NONE {
+        for at in 0..moved.len() {
+            if moved[at] != NONE {
                 let entry = self.entries[at];
                 // Parents stand before their children and have moved already; those not marked are confirmed.
-                self.entries[live] = Entry { parent: self.moved(entry.parent), ..entry };
-                self.moved[at] = live as u32;
+                self.entries[live] = Entry { parent: place(moved, entry.parent), ..entry };
+                moved[at] = live as u32;
                 live += 1;
             }
         }
         self.entries.truncate(live);
         self.live = live;
-    }
-
-    /// Where the entry `at` lies after the last sweep; `NONE` if it was dropped.
-    pub fn moved(&self, at: u32) -> u32 {
-        self.moved.get(at as usize).copied().unwrap_or(NONE)
+        for path in paths {
+            path.history = place(moved, path.history);
+        }
     }
 
     /// Bytes held.
     pub fn num_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.moved.capacity() * size_of::<u32>()
-    }
-
-    /// Ends the use of [`History::moved`].
-    pub fn swept(&mut self) {
-        self.moved.clear();
+        self.entries.capacity() * size_of::<Entry>()
     }
 
     #[cfg(test)]

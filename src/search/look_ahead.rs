@@ -2,21 +2,20 @@
 //! (Ortmanns, Ney and Eiden 1996, "Language-model look-ahead for large vocabulary speech recognition").
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::lexicon::{Lexicon, NodeId, PrefixTree, ROOT, WordId};
 use crate::lm::{LmState, NgramLm};
 
-/// Entries of all tables together; when they are full, all are made anew as they are wanted.
+/// Entries of all tables together, and tables; when there are more, all are made anew as they are wanted.
 const MAX_ENTRIES: usize = 1 << 19;
+const MAX_TABLES: usize = 1 << 16;
 /// Entries whose maximum is kept.
 const RUN: usize = 16;
 
 /// Where the words of a tree end, and what they are worth without context.
 #[derive(Debug)]
 pub(super) struct WordNodes {
-    /// Distinguishes what was made of different lexicons.
-    id: u64,
     /// `nodes[starts[w]..starts[w + 1]]` are those of word w.
     starts: Vec<u32>,
     nodes: Vec<NodeId>,
@@ -33,16 +32,9 @@ impl WordNodes {
         value: impl Fn(WordId) -> f32,
         favours: HashMap<WordId, f32>,
     ) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let tree = lexicon.tree();
         let (starts, nodes) = words_of(tree, lexicon.num_words());
-        Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            starts,
-            nodes,
-            unigram: tree.best_below(value),
-            favours,
-        }
+        Self { starts, nodes, unigram: tree.best_below(value), favours }
     }
 
     /// Where `word` ends; nowhere, if a language model knows words that the lexicon lacks.
@@ -76,22 +68,32 @@ fn words_of(tree: &PrefixTree, num_words: usize) -> (Vec<u32>, Vec<NodeId>) {
     (starts, out)
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What may come after one word.
+#[derive(Debug)]
 struct Table {
-    begin: usize,
-    end: usize,
+    /// (node at which a word ends, its log-probability), sorted by node and filled up to whole runs.
+    entries: Box<[(NodeId, f32)]>,
+    /// By run of entries: the best of them.
+    best: Box<[f32]>,
     backoff: f32,
 }
 
-/// Tables by the word before, made when they are first wanted. One serves any number of streams.
+/// Tables by lexicon and the word before, made when they are first wanted. One serves any number of streams.
 #[derive(Debug, Default)]
 pub(super) struct LookAhead {
-    tables: HashMap<(u64, u32), Table>,
-    /// (node at which a word ends, its log-probability), each table sorted by node and filled up to whole runs.
-    entries: Vec<(NodeId, f32)>,
-    /// By run of entries: the best of them.
-    best: Vec<f32>,
+    tables: Vec<Table>,
+    /// Where they stand.
+    places: HashMap<Key, usize>,
+    /// The lexicons of the tables. Held on to, though not kept alive, so that no other takes the address of one.
+    lexicons: HashMap<usize, Weak<WordNodes>>,
+    /// Entries of all tables.
+    num_entries: usize,
+    /// Those of the table that is being made.
+    gathered: Vec<(NodeId, f32)>,
 }
+
+/// Address of a lexicon's nodes, and the word before.
+type Key = (usize, u32);
 
 /// What may come after a word.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +137,7 @@ impl LookAhead {
     /// What follows after `state`; without language model all words are alike.
     pub fn after<'a>(
         &'a mut self,
-        words: &'a WordNodes,
+        words: &'a Arc<WordNodes>,
         tree: &'a PrefixTree,
         lm: Option<&NgramLm>,
         state: LmState,
@@ -144,37 +146,40 @@ impl LookAhead {
         let Some(lm) = lm else {
             return Expected { tree, entries: &[], best: &[], unigram, backoff: 0.0 };
         };
-        let key = (words.id, state.last_word());
-        let table = match self.tables.get(&key) {
-            Some(table) => *table,
+        let key = (Arc::as_ptr(words).addr(), state.last_word());
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
             None => self.make(words, lm, key),
         };
-        let Table { begin, end, backoff } = table;
-        let best = &self.best[begin / RUN..end / RUN];
-        Expected { tree, entries: &self.entries[begin..end], best, unigram, backoff }
+        let Table { entries, best, backoff } = &self.tables[place];
+        Expected { tree, entries, best, unigram, backoff: *backoff }
     }
 
-    fn make(&mut self, words: &WordNodes, lm: &NgramLm, key: (u64, u32)) -> Table {
-        let Self { tables, entries, best } = self;
-        if entries.len() > MAX_ENTRIES {
-            entries.clear();
-            best.clear();
-            tables.clear();
+    fn make(&mut self, words: &Arc<WordNodes>, lm: &NgramLm, key: Key) -> usize {
+        if self.num_entries > MAX_ENTRIES || self.tables.len() > MAX_TABLES {
+            self.tables.clear();
+            self.places.clear();
+            self.lexicons.clear();
+            self.num_entries = 0;
         }
-        let begin = entries.len();
+        let entries = &mut self.gathered;
+        entries.clear();
         for (word, log_prob) in lm.successors(key.1) {
             let log_prob = log_prob + words.favours.get(&word).copied().unwrap_or(0.0);
             entries.extend(words.of(word).iter().map(|node| (*node, log_prob)));
         }
-        entries[begin..].sort_unstable_by_key(|entry| entry.0);
+        entries.sort_unstable_by_key(|entry| entry.0);
         entries.resize(entries.len().next_multiple_of(RUN), (NodeId::MAX, f32::NEG_INFINITY));
-        let runs = entries[begin..].chunks_exact(RUN);
-        best.extend(
-            runs.map(|run| run.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)),
-        );
-        let table = Table { begin, end: entries.len(), backoff: lm.word_backoff(key.1) };
-        tables.insert(key, table);
-        table
+        let best = |run: &[(NodeId, f32)]| {
+            run.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)
+        };
+        let best = entries.chunks_exact(RUN).map(best).collect();
+        self.num_entries += entries.len();
+        self.lexicons.entry(key.0).or_insert_with(|| Arc::downgrade(words));
+        let (entries, backoff) = (entries.as_slice().into(), lm.word_backoff(key.1));
+        self.tables.push(Table { entries, best, backoff });
+        self.places.insert(key, self.tables.len() - 1);
+        self.tables.len() - 1
     }
 }
 
@@ -210,7 +215,7 @@ mod tests {
         let favours = HashMap::from([(4, 2.5)]);
         let favour = |word| favours.get(&word).copied().unwrap_or(0.0);
         let value = |word| lm.unigram(word) + favour(word);
-        let words = WordNodes::new(&lexicon, value, favours.clone());
+        let words = Arc::new(WordNodes::new(&lexicon, value, favours.clone()));
         let mut look_ahead = LookAhead::default();
         let contexts = (0..6).map(|word| lm.score(lm.start(), word).1).chain([lm.start()]);
         for state in contexts.clone().chain(contexts) {
@@ -228,6 +233,26 @@ mod tests {
             assert!(look_ahead.after(&words, tree, Some(&lm), state).below(ROOT).abs() < 1e-9);
         }
         assert_eq!(look_ahead.tables.len(), 7);
+    }
+
+    /// A list of words that is dropped leaves its tables behind; no later list may be taken for it.
+    #[test]
+    fn tables_of_a_lexicon_that_is_gone_serve_no_other() {
+        let tokens = TokenTable::parse("<e>\nA\nA_E\n").unwrap();
+        let entry = Entry { word: "a".into(), tokens: vec![2], cost: 0.0 };
+        let lexicon = Lexicon::from_entries(&[entry], &tokens).unwrap();
+        let lm = include_bytes!("../../tests/golden/lm-tiny.bin").as_slice();
+        let lm = NgramLm::from_bytes(lm).unwrap();
+        let mut look_ahead = LookAhead::default();
+        for i in 0..100_u16 {
+            let favour = f32::from(i);
+            let favours = HashMap::from([(0, favour)]);
+            let words = Arc::new(WordNodes::new(&lexicon, |_| lm.unigram(0) + favour, favours));
+            let found = look_ahead.after(&words, lexicon.tree(), Some(&lm), lm.start()).below(1);
+            assert!(found >= favour + lm.unigram(0) + lm.word_backoff(lm.start().last_word()));
+            assert!(found <= favour, "{i}: {found}");
+        }
+        assert_eq!(look_ahead.tables.len(), 100);
     }
 
     #[test]

@@ -31,7 +31,8 @@ const LOG_PROB_FLOOR: f32 = -1e4;
 /// Values at the end of a recurrent state that say where the token to come begins and ends.
 pub const NUM_PLACES: usize = 2;
 
-/// What search sees of the network, bound to one block. The state before the first step of a stream is all zeros, and the
+/// What search sees of the network, bound to the blocks of some rows: of one block in tests and traces, of those of many streams in
+/// the [`Engine`](crate::Engine). The state before the first step of a stream is all zeros, and the
 /// token before it is the end-of-block symbol.
 pub trait StepScorer {
     /// Number of tokens, the end-of-block symbol included.
@@ -56,13 +57,22 @@ pub trait StepScorer {
 #[derive(Debug, Default)]
 pub struct StepBatch {
     /// `[rows, state_size]`
-    pub states: Vec<f32>,
+    states: Vec<f32>,
     /// `[rows]`
-    pub tokens: Vec<TokenId>,
+    tokens: Vec<TokenId>,
     /// `[rows, state_size]`
-    pub next: Vec<f32>,
+    next: Vec<f32>,
     /// `[rows, num_tokens]`
-    pub log_probs: Vec<f32>,
+    log_probs: Vec<f32>,
+}
+
+/// What the network says of the rows of a batch, those taken first that were added first.
+#[derive(Debug)]
+pub struct StepResults<'a> {
+    state_size: usize,
+    num_tokens: usize,
+    next: &'a [f32],
+    log_probs: &'a [f32],
 }
 
 impl StepBatch {
@@ -72,10 +82,46 @@ impl StepBatch {
         self.tokens.clear();
     }
 
-    /// Makes room for the results of all rows.
-    pub fn prepare(&mut self, num_tokens: usize) {
-        self.next.resize(self.states.len(), 0.0);
-        self.log_probs.resize(self.tokens.len() * num_tokens, 0.0);
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// Has `scorer`, which is bound to the blocks of the rows, compute them.
+    pub fn run(&mut self, scorer: &mut dyn StepScorer) {
+        let Self { states, tokens, next, log_probs } = self;
+        next.resize(states.len(), 0.0);
+        log_probs.resize(tokens.len() * scorer.num_tokens(), 0.0);
+        scorer.step_into(states, tokens, next, log_probs);
+    }
+
+    /// What came of the rows.
+    pub fn results(&self) -> StepResults<'_> {
+        let rows = self.len().max(1);
+        StepResults {
+            state_size: self.next.len() / rows,
+            num_tokens: self.log_probs.len() / rows,
+            next: &self.next,
+            log_probs: &self.log_probs,
+        }
+    }
+}
+
+impl<'a> StepResults<'a> {
+    /// Takes the next `rows`: `next` `[rows, state_size]` and `log_probs` `[rows, num_tokens]`.
+    ///
+    /// # Panics
+    /// If there are fewer left.
+    pub fn take(&mut self, rows: usize) -> (&'a [f32], &'a [f32]) {
+        let (next, next_left) = self.next.split_at(rows * self.state_size);
+        let (log_probs, log_probs_left) = self.log_probs.split_at(rows * self.num_tokens);
+        (self.next, self.log_probs) = (next_left, log_probs_left);
+        (next, log_probs)
     }
 }
 
@@ -104,9 +150,8 @@ pub trait Search: Send {
         while self.num_pending() > 0 {
             batch.clear();
             self.pending_into(&mut batch);
-            batch.prepare(scorer.num_tokens());
-            let StepBatch { states, tokens, next, log_probs } = &mut batch;
-            scorer.step_into(states, tokens, next, log_probs);
+            batch.run(scorer);
+            let (next, log_probs) = batch.results().take(self.num_pending());
             self.absorb(next, log_probs, &mut scratch);
         }
     }

@@ -35,9 +35,9 @@ pub struct SpokenWord<'a> {
     /// As search found it.
     pub word: &'a str,
     /// Seconds from the start of the stream.
-    pub start_s: f32,
+    pub start_s: f64,
     /// Seconds from the start of the stream.
-    pub end_s: f32,
+    pub end_s: f64,
 }
 
 /// A model of marks and capitals. Cheap to share, no state: a segment is shaped when it is over.
@@ -107,7 +107,7 @@ impl Punctuator {
         let gap = |i: usize| {
             let l2 = i.checked_sub(1).map_or(border, at);
             let (l1, r1, r2) = (at(i), at(i + 1), at(i + 2));
-            let pause = words[i + 1].start_s - words[i].end_s;
+            let pause = (words[i + 1].start_s - words[i].end_s) as f32;
             let class = PAUSES_S.iter().take_while(|border| pause >= **border).count();
             self.weight(Feature::Left, l1, 0)
                 + self.weight(Feature::Right, r1, 0)
@@ -165,7 +165,7 @@ mod tests {
     const TINY: &[u8] = include_bytes!("../../tests/golden/punctuation-tiny.bin");
 
     fn spoken<'a>(line: &'a str, gaps: &str) -> Vec<SpokenWord<'a>> {
-        let mut gaps = gaps.split_whitespace().map(|gap| gap.parse::<f32>().unwrap());
+        let mut gaps = gaps.split_whitespace().map(|gap| gap.parse::<f64>().unwrap());
         let mut now = 0.0;
         line.split(' ')
             .map(|word| {

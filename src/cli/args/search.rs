@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use vivavoce::{SearchKind, SessionOptions};
+use vivavoce::{SearchKind, StreamOptions};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum SearchArgument {
@@ -57,24 +57,22 @@ pub struct SearchArguments {
 
 impl SearchArguments {
     /// All but what is read from files.
-    pub fn options(&self) -> SessionOptions {
-        SessionOptions {
-            latency: self.latency.clone(),
-            search: match self.search {
-                SearchArgument::Beam => SearchKind::Beam,
-                SearchArgument::Tokens => SearchKind::Tokens,
-                SearchArgument::Greedy => SearchKind::Greedy,
-            },
-            beam_size: self.beam,
-            lm_weight: self.lm_weight,
-            word_bonus: self.word_bonus,
-            prior_weight: self.prior_weight,
-            end_of_block_bias: self.end_of_block_bias,
-            hotwords: None,
-            grammar: None,
-            unknown_cost: self.unknown_cost,
-            digits: self.digits,
-            punctuate: self.punctuate,
-        }
+    pub fn options(&self) -> StreamOptions {
+        let search = match self.search {
+            SearchArgument::Beam => SearchKind::Beam,
+            SearchArgument::Tokens => SearchKind::Tokens,
+            SearchArgument::Greedy => SearchKind::Greedy,
+        };
+        StreamOptions::default()
+            .latency(self.latency.clone())
+            .search(search)
+            .beam_size(self.beam)
+            .lm_weight(self.lm_weight)
+            .word_bonus(self.word_bonus)
+            .prior_weight(self.prior_weight)
+            .end_of_block_bias(self.end_of_block_bias)
+            .unknown_cost(self.unknown_cost)
+            .digits(self.digits)
+            .punctuate(self.punctuate)
     }
 }

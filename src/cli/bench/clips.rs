@@ -41,8 +41,8 @@ pub fn load(recognizer: &Recognizer, arguments: &BenchArguments) -> anyhow::Resu
                 let all = aligned.len() == utterance.text.split_whitespace().count();
                 let spoken = aligned.into_iter().map(|w| Spoken {
                     word: w.word,
-                    start_s: w.start.into(),
-                    end_s: w.end.into(),
+                    start_s: w.start,
+                    end_s: w.end,
                 });
                 if all { spoken.collect() } else { Vec::new() }
             }

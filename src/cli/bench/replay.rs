@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ThreadTime;
 use vivavoce::audio::Resampler;
 use vivavoce::metrics::{Operation, align};
-use vivavoce::recognizer::{StageTimes, StreamId};
-use vivavoce::{Batcher, Recognizer, Session, SessionOptions};
+use vivavoce::{Engine, Recognizer, Session, StageTimes, StreamOptions};
 
 use super::clips::{Clip, Spoken};
 
@@ -58,7 +57,7 @@ impl Random {
 
 /// One clip on its way.
 struct Stream {
-    id: StreamId,
+    session: Session,
     clip: usize,
     resampler: Resampler,
     /// First sample that is heard, and the next one.
@@ -72,7 +71,6 @@ struct Stream {
     shown: Vec<(u32, f64)>,
     spoke: bool,
     left_s: f64,
-    changed: bool,
     due_s: f64,
 }
 
@@ -88,8 +86,9 @@ fn since(start: Duration) -> f64 {
 struct Replay<'a> {
     plan: &'a Plan,
     clips: &'a [Clip],
-    options: &'a SessionOptions,
-    batcher: Batcher,
+    options: &'a StreamOptions,
+    recognizer: &'a Recognizer,
+    engine: Engine,
     random: Random,
     next_clip: usize,
     out: Measured,
@@ -98,13 +97,13 @@ struct Replay<'a> {
 pub fn run(
     recognizer: &Recognizer,
     clips: &[Clip],
-    options: &SessionOptions,
+    options: &StreamOptions,
     plan: &Plan,
 ) -> anyhow::Result<Measured> {
-    let mut batcher = Batcher::new(recognizer);
-    batcher.set_clock(clock);
+    let mut engine = Engine::new(recognizer);
+    engine.measure(clock);
     let (random, out) = (Random(plan.seed + 1), Measured::default());
-    let mut replay = Replay { plan, clips, options, batcher, random, next_clip: 0, out };
+    let mut replay = Replay { plan, clips, options, recognizer, engine, random, next_clip: 0, out };
     let mut streams = Vec::new();
     for _ in 0..plan.streams {
         let left_s = plan.seconds.unwrap_or(f64::INFINITY);
@@ -118,7 +117,7 @@ pub fn run(
     let mut out = replay.out;
     out.wall_s = since(start);
     out.cpu_s = cpu.elapsed().as_secs_f64();
-    out.stages = replay.batcher.stage_times();
+    out.stages = replay.engine.stage_times();
     Ok(out)
 }
 
@@ -146,11 +145,11 @@ impl Replay<'_> {
         let most =
             if left_s.is_finite() { (left_s * f64::from(*rate_hz)) as usize } else { usize::MAX };
         let last = samples.len().min(first.saturating_add(most.max(1)));
-        let id = self.batcher.add(self.options)?;
-        let to_hz = self.batcher.session(id).map_or(*rate_hz, Session::sample_rate_hz);
+        let session = self.recognizer.session(self.options)?;
+        let to_hz = session.sample_rate_hz();
         let heard_s = (last - first) as f64 / f64::from(*rate_hz);
         Ok(Some(Stream {
-            id,
+            session,
             clip,
             resampler: Resampler::new(*rate_hz, to_hz)?,
             first,
@@ -161,7 +160,6 @@ impl Replay<'_> {
             shown: Vec::new(),
             spoke: false,
             left_s: left_s - heard_s,
-            changed: false,
             due_s: 0.0,
         }))
     }
@@ -188,11 +186,11 @@ impl Replay<'_> {
                 stream.resampler.finish_into(&mut heard)?;
             }
             self.out.resample += clock().saturating_sub(before);
-            self.batcher.accept_waveform(stream.id, &heard)?;
+            stream.session.accept_waveform(&heard)?;
             self.out.audio_s += (end - stream.next) as f64 / rate;
             stream.next = end;
             if end == stream.last {
-                self.batcher.finish(stream.id)?;
+                stream.session.finish();
             }
             if self.plan.paced {
                 self.out.queue_lag.push(now_s - stream.due_s);
@@ -205,12 +203,11 @@ impl Replay<'_> {
             return Ok(());
         }
         let before_s = since(start);
-        let mut changed = Vec::new();
-        self.batcher.run(|id, _| changed.push(id));
+        let mut sessions: Vec<_> = streams.iter_mut().map(|stream| &mut stream.session).collect();
+        self.engine.advance(&mut sessions)?;
         let after_s = since(start);
         for i in fed.into_iter().rev() {
             let stream = &mut streams[i];
-            stream.changed = changed.contains(&stream.id);
             // Unpaced, a chunk arrives when it is asked for.
             let took_s = after_s - if self.plan.paced { stream.due_s } else { before_s };
             self.note(stream, took_s);
@@ -225,12 +222,13 @@ impl Replay<'_> {
 
     /// Notes what came out of a stream `took_s` after its chunk arrived.
     fn note(&mut self, stream: &mut Stream, took_s: f64) {
-        let Some(session) = self.batcher.session(stream.id) else { return };
+        let changed = stream.session.take_changed();
+        let session = &stream.session;
         if session.num_blocks() > stream.blocks {
             stream.blocks = session.num_blocks();
             self.out.block_latency.push(took_s);
         }
-        if !stream.changed {
+        if !changed {
             return;
         }
         let clip = &self.clips[stream.clip];
@@ -252,7 +250,7 @@ impl Replay<'_> {
     }
 
     fn end(&mut self, stream: &Stream, took_s: f64) {
-        let Some(session) = self.batcher.remove(stream.id) else { return };
+        let session = &stream.session;
         self.out.final_after_end.push(took_s);
         self.out.final_words += stream.shown.len();
         self.out.bytes_per_stream = self.out.bytes_per_stream.max(session.num_bytes());

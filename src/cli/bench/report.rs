@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use vivavoce::{Recognizer, SessionOptions};
+use vivavoce::Recognizer;
+
+use super::Setting;
 
 use super::replay::Measured;
 use crate::cli::args::BenchArguments;
@@ -97,9 +99,8 @@ fn peak_memory_bytes() -> Option<u64> {
 impl Report {
     pub fn new(
         recognizer: &Recognizer,
-        options: &SessionOptions,
+        setting: &Setting,
         arguments: &BenchArguments,
-        streams: usize,
         runs: &[Measured],
     ) -> Self {
         let factors = sorted(runs.iter().map(|r| r.cpu_s / r.audio_s));
@@ -116,11 +117,11 @@ impl Report {
         let config = recognizer.config();
         let precision = arguments.model.precision();
         Self {
-            latency: options.latency.clone().unwrap_or_else(|| config.default_latency.clone()),
-            search: format!("{:?}", options.search).to_lowercase(),
+            latency: setting.latency.clone().unwrap_or_else(|| config.default_latency.clone()),
+            search: format!("{:?}", arguments.search.search).to_lowercase(),
             precision: format!("{precision:?}").to_lowercase(),
-            beam: options.beam_size.unwrap_or(config.search.beam_size),
-            streams,
+            beam: setting.beam_size.unwrap_or(config.search.beam_size),
+            streams: setting.streams,
             paced: !arguments.unpaced,
             chunk_ms: arguments.chunk_ms,
             runs: runs.len(),

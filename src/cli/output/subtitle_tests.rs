@@ -8,8 +8,8 @@ fn style(width: usize, max_cue_ms: u64) -> Style {
 }
 
 /// Words with start and end in seconds.
-fn transcript(words: &[(&str, f32, f32)]) -> Transcript {
-    let word = |&(word, start, end): &(&str, f32, f32)| TimedWord {
+fn transcript(words: &[(&str, f64, f64)]) -> Transcript {
+    let word = |&(word, start, end): &(&str, f64, f64)| TimedWord {
         word: word.into(),
         start,
         end,
@@ -24,11 +24,11 @@ fn transcript(words: &[(&str, f32, f32)]) -> Transcript {
 }
 
 /// `n` words of four letters, each as long as its distance to the next allows.
-fn even(n: usize, step_s: f32) -> Transcript {
+fn even(n: usize, step_s: f64) -> Transcript {
     let names: Vec<_> = (0..n).map(|i| format!("w{i:03}")).collect();
     let times = names.iter().enumerate();
     let words: Vec<_> =
-        times.map(|(i, w)| (w.as_str(), i as f32 * step_s, (i as f32 + 0.9) * step_s)).collect();
+        times.map(|(i, w)| (w.as_str(), i as f64 * step_s, (i as f64 + 0.9) * step_s)).collect();
     transcript(&words)
 }
 

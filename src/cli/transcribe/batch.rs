@@ -1,13 +1,13 @@
 //! Many files at once, one on each core.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_channel::unbounded;
-use vivavoce::audio::Resampler;
-use vivavoce::endpoint::EndpointOptions;
+use vivavoce::audio::AudioSource;
 use vivavoce::transcript::Event;
-use vivavoce::{Listener, Recognizer, SessionOptions};
+use vivavoce::{Engine, Recognizer, StreamOptions};
 
 use super::progress::{Progress, Share};
 use super::with_name;
@@ -17,9 +17,9 @@ use crate::cli::output::{Destination, Transcript};
 /// What is to be done, and how.
 pub struct Work<'a> {
     pub recognizer: &'a Recognizer,
-    pub session: SessionOptions,
-    pub endpoints: Option<EndpointOptions>,
-    pub alternatives: usize,
+    pub stream: StreamOptions,
+    /// Whether a segment without words is a result.
+    pub keeps_empty: bool,
     pub latency: String,
     pub entries: &'a [Entry],
 }
@@ -44,10 +44,11 @@ pub fn run(work: &Work<'_>, jobs: usize, mut destination: Destination) -> anyhow
         for _ in 0..jobs {
             let (sender, progress, next, stop) = (sender.clone(), &progress, &next, &stop);
             scope.spawn(move || {
+                let mut engine = Engine::new(work.recognizer);
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(entry) = work.entries.get(place) else { return };
-                    let outcome = work.outcome(place, entry, progress, stop);
+                    let outcome = work.outcome(place, entry, &mut engine, progress, stop);
                     if stop.load(Ordering::Relaxed) || sender.send(outcome).is_err() {
                         return;
                     }
@@ -109,12 +110,13 @@ impl Work<'_> {
         &self,
         place: usize,
         entry: &Entry,
+        engine: &mut Engine,
         progress: &Progress,
         stop: &AtomicBool,
     ) -> Outcome {
         let mut warnings = Vec::new();
         let mut share = progress.share(place);
-        let result = self.transcribe(entry, &mut share, &mut warnings, stop);
+        let result = self.transcribe(entry, engine, &mut share, &mut warnings, stop);
         share.finish();
         let result = result
             .map_err(|error| anyhow::anyhow!("{}", with_name(&entry.shown, &format!("{error:#}"))));
@@ -125,37 +127,37 @@ impl Work<'_> {
     fn transcribe(
         &self,
         entry: &Entry,
+        engine: &mut Engine,
         share: &mut Share<'_>,
         warnings: &mut Vec<String>,
         stop: &AtomicBool,
     ) -> anyhow::Result<Option<Transcript>> {
         let mut source = entry.open()?;
-        let rate_hz = source.sample_rate_hz();
         share.open(source.duration_s());
-        let endpoints = self.endpoints.as_ref();
-        let mut listener =
-            Listener::new(self.recognizer, &self.session, endpoints, self.alternatives)?;
-        let mut resampler = Resampler::new(rate_hz, listener.sample_rate_hz())?;
-        let (mut chunk, mut heard, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut samples, mut segments) = (0_u64, Vec::new());
-        while source.next_chunk(&mut chunk)? {
-            heard.clear();
-            resampler.process_into(&chunk, &mut heard)?;
-            listener.accept_waveform(&heard, &mut events)?;
-            keep(&mut events, &mut segments);
-            samples += chunk.len() as u64;
-            share.heard(chunk.len() as f64 / f64::from(rate_hz));
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
+        let mut listener = self.recognizer.listener(&self.stream)?;
+        let (mut segments, mut failed) = (Vec::new(), None);
+        let duration_s = engine.hear(&mut listener, &mut source, |listener, seconds| {
+            for event in listener.take_events() {
+                match event {
+                    Event::Final(segment) => segments.push(segment),
+                    Event::Error(error) => failed = Some(error),
+                    _ => {}
+                }
             }
+            share.heard(seconds);
+            if stop.load(Ordering::Relaxed) {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(error) = failed {
+            return Err(anyhow::anyhow!(error));
         }
-        heard.clear();
-        resampler.finish_into(&mut heard)?;
-        listener.accept_waveform(&heard, &mut events)?;
-        listener.finish(&mut events)?;
-        keep(&mut events, &mut segments);
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         warnings.extend_from_slice(source.warnings());
-        if self.endpoints.is_some() || segments.len() > 1 {
+        if !self.keeps_empty || segments.len() > 1 {
             segments.retain(|segment| !segment.text.is_empty());
         }
         Ok(Some(Transcript {
@@ -163,16 +165,8 @@ impl Work<'_> {
             file: entry.shown.clone(),
             model: self.recognizer.config().name.clone(),
             latency: self.latency.clone(),
-            duration_s: samples as f64 / f64::from(rate_hz),
+            duration_s,
             segments,
         }))
     }
-}
-
-/// Moves results out of events.
-fn keep(events: &mut Vec<Event>, segments: &mut Vec<vivavoce::transcript::Final>) {
-    segments.extend(events.drain(..).filter_map(|event| match event {
-        Event::Final(result) => Some(result),
-        _ => None,
-    }));
 }

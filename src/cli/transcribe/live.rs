@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 use vivavoce::pipeline::{Pace, Pipeline, PipelineOptions};
 use vivavoce::transcript::{Event, Final, Partial};
-use vivavoce::{Recognizer, SessionOptions};
+use vivavoce::{Recognizer, StreamOptions};
 
 use super::with_name;
 use crate::cli::args::TranscribeArguments;
@@ -18,7 +18,7 @@ use crate::cli::say;
 /// If stdout cannot be written to.
 pub fn run(
     recognizer: &Recognizer,
-    session: &SessionOptions,
+    stream: &StreamOptions,
     entries: &[Entry],
     several: bool,
     arguments: &TranscribeArguments,
@@ -26,7 +26,7 @@ pub fn run(
     let mut good = true;
     for entry in entries {
         let name = several.then_some(entry.shown.as_str());
-        match transcribe(recognizer, session, entry, name, arguments) {
+        match transcribe(recognizer, stream, entry, name, arguments) {
             Ok(()) => {}
             Err(error) if crate::cli::is_closed_pipe(&error) => return Err(error),
             Err(error) => {
@@ -41,27 +41,22 @@ pub fn run(
 
 fn transcribe(
     recognizer: &Recognizer,
-    session: &SessionOptions,
+    stream: &StreamOptions,
     entry: &Entry,
     name: Option<&str>,
     arguments: &TranscribeArguments,
 ) -> anyhow::Result<()> {
     let source = entry.open()?;
-    let options = PipelineOptions {
-        session: session.clone(),
-        pace: if arguments.realtime { Pace::Realtime } else { Pace::Unpaced },
-        partials: arguments.stream,
-        alternatives: arguments.alternatives,
-        ..PipelineOptions::default()
-    };
+    let pace = if arguments.realtime { Pace::Realtime } else { Pace::Unpaced };
+    let options = PipelineOptions::default().stream(stream.clone()).pace(pace);
     let pipeline =
         Pipeline::start(recognizer, source, &options).with_context(|| entry.shown.clone())?;
     for event in pipeline.events() {
         match event {
             Event::Partial(partial) => show_partial(&partial, arguments.json)?,
             Event::Final(result) => show_final(&result, name, arguments)?,
-            Event::Error { message, fatal: true } => anyhow::bail!("{message}"),
-            Event::Error { message, fatal: false } => {
+            Event::Error(error) => anyhow::bail!(error),
+            Event::Warning { message } => {
                 say(format_args!("warning: {}", with_name(&entry.shown, &message)));
             }
             _ => {}

@@ -10,7 +10,7 @@ use super::Weights;
 use super::recurrence::load_projection;
 use crate::config::{ContextLayersConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::kernels::kernels;
+use crate::nn::kernels::{Activations, kernels};
 use crate::nn::{LayerNorm, Linear};
 
 /// `x_t + outer(relu(inner(normed frames around t)))`.
@@ -130,6 +130,7 @@ pub(super) struct ContextScratch {
     halves: Vec<f16>,
     /// Frames of each stream.
     counts: Vec<usize>,
+    activations: Activations,
 }
 
 impl ContextLayer {
@@ -208,12 +209,12 @@ impl ContextLayer {
         }
         let rows = s.residual.len() / dim;
         s.inner.resize(rows * self.inner.outputs(), 0.0);
-        self.inner.forward_into(rows, &s.around, &mut s.inner);
+        self.inner.forward_into(rows, &s.around, &mut s.inner, &mut s.activations);
         for v in &mut s.inner {
             *v = v.max(0.0);
         }
         s.x.resize(rows * dim, 0.0);
-        self.outer.forward_into(rows, &s.inner, &mut s.x);
+        self.outer.forward_into(rows, &s.inner, &mut s.x, &mut s.activations);
         kernels().add_scaled(1.0, &s.residual, &mut s.x);
     }
 }
@@ -283,7 +284,7 @@ impl ContextLayers {
     ) {
         let rows = joined.len() / self.input.inputs();
         s.x.resize(rows * self.norm.dim(), 0.0);
-        self.input.forward_into(rows, joined, &mut s.x);
+        self.input.forward_into(rows, joined, &mut s.x, &mut s.activations);
         s.counts.clear();
         s.counts.extend(spans.iter().map(|(frames, _)| frames * self.stack));
         for (l, layer) in self.layers.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::Weights;
 use crate::config::{FineLayersConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::kernels::kernels;
+use crate::nn::kernels::{Activations, kernels};
 use crate::nn::{LayerNorm, Linear, Lstm, Rows};
 
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub(super) struct Recurrence {
     pub spans: Vec<(usize, usize)>,
     /// Frames before they are joined.
     fine: Vec<f32>,
+    pub activations: Activations,
 }
 
 /// States of recurrent layers within those of their streams.
@@ -62,7 +63,7 @@ impl Recurrence {
         rows: &[f32],
         states: &mut Places<'_>,
     ) {
-        let Self { x, normed, gates, h, c, spans, .. } = self;
+        let Self { x, normed, gates, h, c, spans, activations, .. } = self;
         let count = rows.len() / dim;
         x.resize(count * dim, 0.0);
         normed.resize(count * dim, 0.0);
@@ -81,11 +82,12 @@ impl Recurrence {
                 c.copy_from_slice(&states.data[place(*i) + dim..][..dim]);
             }
             layer.norm.forward_into(x, normed);
-            layer.lstm.project_into(count, Rows { data: normed, stride: dim }, gates);
+            let rows = Rows { data: normed, stride: dim };
+            layer.lstm.project_into(count, rows, gates, activations);
             let mut row = 0;
             for n in (0..).map(|step| active(spans, order, step)).take_while(|n| *n > 0) {
                 let (gates, x) = (&mut gates[row * 4 * dim..], &mut x[row * dim..]);
-                layer.lstm.step_residual(n, gates, h, c, x);
+                layer.lstm.step_residual(n, gates, h, c, x, activations);
                 row += n;
             }
             for ((i, h), c) in order.iter().zip(h.chunks_exact(dim)).zip(c.chunks_exact(dim)) {
@@ -146,18 +148,18 @@ impl Fine {
         let count = joined.len() / self.input.inputs();
         let mut fine = std::mem::take(&mut recurrence.fine);
         fine.resize(count * dim, 0.0);
-        self.input.forward_into(count, joined, &mut fine);
+        self.input.forward_into(count, joined, &mut fine, &mut recurrence.activations);
         recurrence.spans.clear();
         recurrence.spans.extend(spans.iter().map(|(steps, first)| (steps * stack, first * stack)));
         recurrence.run(&self.layers, dim, order, &fine, &mut states);
-        let Recurrence { x, normed, gates: added, spans, .. } = recurrence;
+        let Recurrence { x, normed, gates: added, spans, activations, .. } = recurrence;
         self.norm.forward_into(x, normed);
         for (row, to) in by_step(spans, order).enumerate() {
             fine[to * dim..][..dim].copy_from_slice(&normed[row * dim..][..dim]);
         }
         let outputs = self.output.outputs();
         added.resize(count / stack * outputs, 0.0);
-        self.output.forward_into(count / stack, &fine, added);
+        self.output.forward_into(count / stack, &fine, added, activations);
         kernels().add_scaled(1.0, added, rows);
         recurrence.fine = fine;
     }

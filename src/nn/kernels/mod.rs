@@ -16,6 +16,7 @@ mod portable;
 use std::sync::OnceLock;
 
 use super::matrix::{PackedMatrix, Panel, Rows, RowsMut};
+pub use int8::Activations;
 
 /// Outputs are padded to a multiple of this.
 pub const LANES: usize = 16;
@@ -113,13 +114,20 @@ impl Kernels {
         self.half
     }
 
-    /// `y[b, n] += sum_k x[b, k] w[n, k]` for the first `batch` rows.
+    /// `y[b, n] += sum_k x[b, k] w[n, k]` for the first `batch` rows; `activations` is where rows stand in 8 bits if the weights do.
     ///
     /// # Panics
     /// If a slice is too short for `batch` rows.
-    pub fn accumulate(&self, w: &PackedMatrix, batch: usize, x: Rows<'_>, y: RowsMut<'_>) {
+    pub fn accumulate(
+        &self,
+        w: &PackedMatrix,
+        batch: usize,
+        x: Rows<'_>,
+        y: RowsMut<'_>,
+        activations: &mut Activations,
+    ) {
         if let Some(w) = w.int8() {
-            return int8::accumulate(self, w, batch, x, y);
+            return int8::accumulate(self, w, batch, x, y, activations);
         }
         let RowsMut { data: y, stride: y_stride } = y;
         let mut edge = [0.0; MAX_TILE_ROWS * PANEL];

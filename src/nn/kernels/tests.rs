@@ -38,6 +38,7 @@ fn every_product_equals_the_plain_loop() {
                     batch,
                     Rows { data: &x, stride: k },
                     RowsMut { data: &mut y, stride: n },
+                    &mut Activations::default(),
                 );
                 assert_close(&y, &expected, 1e-4, &format!("{kernels:?} {batch}x{n}x{k}"));
             }
@@ -60,6 +61,7 @@ fn half_precision_weights_change_no_bit() {
                     batch,
                     Rows { data: &x, stride: k },
                     RowsMut { data: &mut y, stride: n },
+                    &mut Activations::default(),
                 );
                 y
             });
@@ -76,12 +78,24 @@ fn a_row_has_the_same_bits_in_any_batch() {
     for kernels in Kernels::available() {
         let mut whole = vec![0.0; 32 * n];
         let rows = Rows { data: &x, stride: k };
-        kernels.accumulate(&packed, 32, rows, RowsMut { data: &mut whole, stride: n });
+        kernels.accumulate(
+            &packed,
+            32,
+            rows,
+            RowsMut { data: &mut whole, stride: n },
+            &mut Activations::default(),
+        );
         for batch in 1..32 {
             for first in 0..32 - batch {
                 let mut y = vec![0.0; batch * n];
                 let rows = Rows { data: &x[first * k..], stride: k };
-                kernels.accumulate(&packed, batch, rows, RowsMut { data: &mut y, stride: n });
+                kernels.accumulate(
+                    &packed,
+                    batch,
+                    rows,
+                    RowsMut { data: &mut y, stride: n },
+                    &mut Activations::default(),
+                );
                 assert_eq!(y, whole[first * n..(first + batch) * n], "{kernels:?} {batch}");
             }
         }
@@ -149,7 +163,13 @@ fn products_of_8_bits_equal_the_plain_loop_bit_for_bit() {
             for kernels in Kernels::available() {
                 let mut y = start.clone();
                 let rows = Rows { data: &x, stride: k };
-                kernels.accumulate(&packed, batch, rows, RowsMut { data: &mut y, stride: n });
+                kernels.accumulate(
+                    &packed,
+                    batch,
+                    rows,
+                    RowsMut { data: &mut y, stride: n },
+                    &mut Activations::default(),
+                );
                 assert_eq!(y, expected, "{kernels:?} {batch}x{n}x{k}");
             }
         }
@@ -166,7 +186,13 @@ fn extreme_weights_and_activations_do_not_overflow() {
         for kernels in Kernels::available() {
             let mut y = [0.0];
             let rows = Rows { data: &x, stride: k };
-            kernels.accumulate(&packed, 1, rows, RowsMut { data: &mut y, stride: 1 });
+            kernels.accumulate(
+                &packed,
+                1,
+                rows,
+                RowsMut { data: &mut y, stride: 1 },
+                &mut Activations::default(),
+            );
             let expected = f32::from(sign) * 127.0 * k as f32;
             assert!((y[0] - expected).abs() < 1e-3 * expected.abs(), "{kernels:?}: {}", y[0]);
         }
@@ -184,7 +210,13 @@ fn the_vector_paths_of_8_bits_equal_the_portable_one() {
         let run = |kernels: &Kernels| {
             let mut y = noise(9 * n, 3);
             let rows = Rows { data: &x, stride: k };
-            kernels.accumulate(&packed, 9, rows, RowsMut { data: &mut y, stride: n });
+            kernels.accumulate(
+                &packed,
+                9,
+                rows,
+                RowsMut { data: &mut y, stride: n },
+                &mut Activations::default(),
+            );
             y
         };
         let expected = run(&Kernels::portable());
@@ -213,7 +245,13 @@ fn weights_widened_when_used_change_no_bit() {
         let [full, widened] = matrices.each_ref().map(|matrix| {
             let mut y = noise(batch * n, 3);
             let rows = Rows { data: &x, stride: k };
-            kernels().accumulate(matrix, batch, rows, RowsMut { data: &mut y, stride: n });
+            kernels().accumulate(
+                matrix,
+                batch,
+                rows,
+                RowsMut { data: &mut y, stride: n },
+                &mut Activations::default(),
+            );
             y
         });
         assert_eq!(full, widened, "{batch}");

@@ -3,14 +3,15 @@
 use super::super::grammar::SILENCE_COST;
 use super::super::hypothesis::{History, NONE, Path};
 use super::super::{Constraint, UNKNOWN_ID};
-use super::{BeamSearch, sort};
+use super::{BeamSearch, SearchScratch, sort};
 
 /// More unconfirmed words than this are never kept: the best hypothesis decides about the older half.
 pub(super) const MAX_PENDING_WORDS: u32 = 64;
 
 impl BeamSearch {
     /// Confirms the words that all hypotheses share.
-    pub(super) fn confirm(&mut self, best: &mut Vec<(u32, u32)>) {
+    pub(super) fn confirm(&mut self, scratch: &mut SearchScratch) {
+        let SearchScratch { best, moved, .. } = scratch;
         let Some(first) = self.closed.first() else { return };
         let base = self.history.base();
         best.clear();
@@ -39,12 +40,7 @@ impl BeamSearch {
         self.confirmed.extend(entries.iter().filter_map(|(at, _)| self.history.word(*at)));
         self.support.take(&mut self.confirmed[start..]);
         self.history.confirm(shared, &self.confirmed[start..]);
-        if self.history.wants_sweep() {
-            self.closed.iter().for_each(|path| self.history.mark(path.history));
-            self.history.sweep();
-            self.closed.iter_mut().for_each(|path| path.history = self.history.moved(path.history));
-            self.history.swept();
-        }
+        self.history.sweep(&mut self.closed, moved);
     }
 
     /// The stream is over: the best complete hypothesis wins.

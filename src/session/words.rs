@@ -3,13 +3,13 @@
 use super::Session;
 use crate::config::{NUM_EVIDENCE, Units};
 use crate::error::{Error, Result};
-use crate::recognizer::SessionOptions;
+use crate::recognizer::StreamOptions;
 use crate::search::{Constraint, Word};
 use crate::text::{Shaping, SpokenWord};
-use crate::transcript::{Alternative, Final, Partial, TimedWord, join};
+use crate::transcript::{Alternative, Final, Partial, TimedWord, join, to_ms};
 
 /// No word is shorter.
-const SHORTEST_WORD_S: f32 = 0.02;
+const SHORTEST_WORD_S: f64 = 0.02;
 
 /// Shares this near 0 or 1 are as good as these.
 const NEARLY: f32 = 1e-3;
@@ -20,7 +20,7 @@ fn logit(share: f32) -> f32 {
 }
 
 /// Lets no word begin before the one before it ends, at `from` for the first, or last beyond `now`.
-fn apart(mut words: Vec<TimedWord>, from: f32, now: f32) -> Vec<TimedWord> {
+fn apart(mut words: Vec<TimedWord>, from: f64, now: f64) -> Vec<TimedWord> {
     let mut from = from;
     for word in &mut words {
         word.start = word.start.max(from).min(now);
@@ -31,7 +31,7 @@ fn apart(mut words: Vec<TimedWord>, from: f32, now: f32) -> Vec<TimedWord> {
 }
 
 /// What speaks for a word (docs/model-format.md, `confidence`).
-pub(in crate::recognizer) fn evidence(word: Word) -> [f32; NUM_EVIDENCE] {
+fn evidence(word: Word) -> [f32; NUM_EVIDENCE] {
     let tokens = word.num_tokens.max(1) as f32;
     [
         (word.log_prob / tokens).max(-10.0),
@@ -69,7 +69,7 @@ impl Session {
     }
 
     /// Shapes the text of results as `options` say.
-    pub(in crate::recognizer) fn shaped_by(mut self, options: &SessionOptions) -> Result<Self> {
+    pub(crate) fn shaped_by(mut self, options: &StreamOptions) -> Result<Self> {
         if options.punctuate && self.recognizer.punctuator().is_none() {
             let reason = "the model has no punctuation.bin; make it with training/punctuate.py";
             return Err(Error::Usage { reason: reason.into() });
@@ -87,7 +87,7 @@ impl Session {
             return self.joined(words);
         }
         let pieces = self.recognizer.config().units == Units::Bpe;
-        let mut spoken: Vec<(String, f32, f32)> = Vec::new();
+        let mut spoken: Vec<(String, f64, f64)> = Vec::new();
         for &word in words {
             let (start_s, end_s) = self.span_s(word);
             match spoken.last_mut() {
@@ -109,15 +109,37 @@ impl Session {
         self.shaping.shape(&spoken, self.recognizer.punctuator())
     }
 
+    /// Duration of an encoder frame.
+    fn frame_s(&self) -> f64 {
+        f64::from(self.recognizer.config().encoder_frame_ms()) / 1000.0
+    }
+
+    /// A time of this session as one of its stream, to the millisecond.
+    fn stream_s(&self, time_s: f64) -> f64 {
+        to_ms(time_s + self.skipped as f64 / f64::from(self.sample_rate_hz()))
+    }
+
+    /// Words in order, none of which begins before the one before it ends, in the times of the session.
+    fn parted<'a>(&self, words: impl Iterator<Item = &'a Word>) -> Vec<TimedWord> {
+        apart(words.map(|&word| self.placed(word)).collect(), self.taken_end_s, self.time_s())
+    }
+
+    /// The same words in the times of the stream.
+    fn told(&self, mut words: Vec<TimedWord>) -> Vec<TimedWord> {
+        for word in &mut words {
+            (word.start, word.end) = (self.stream_s(word.start), self.stream_s(word.end));
+        }
+        words
+    }
+
     /// Time at which the block before `block` of the segment ends in the audio.
-    fn block_end_s(&self, block: u32) -> f32 {
-        let frame_s = self.recognizer.config().encoder_frame_ms() / 1000.0;
-        ((self.first_block + block as usize) * self.mode.block_frames) as f32 * frame_s
+    fn block_end_s(&self, block: u32) -> f64 {
+        ((self.first_block + block as usize) * self.mode.block_frames) as f64 * self.frame_s()
     }
 
     /// Audio since the block of the newest token of the best hypothesis, or since the segment began: for how long the network has
     /// had nothing to say. Audio that waits for its block counts as quiet.
-    pub fn quiet_s(&self) -> f32 {
+    pub fn quiet_s(&self) -> f64 {
         let since = self.search.last_token_block().map_or(0, |block| block + 1);
         (self.time_s() - self.block_end_s(since)).max(0.0)
     }
@@ -129,22 +151,32 @@ impl Session {
 
     /// A word with its times and confidence.
     pub fn timed(&self, word: Word) -> TimedWord {
+        let placed = self.placed(word);
+        let (start, end) = (self.stream_s(placed.start), self.stream_s(placed.end));
+        TimedWord { start, end, ..placed }
+    }
+
+    /// The same in the times of the session.
+    fn placed(&self, word: Word) -> TimedWord {
         let (start, end) = self.span_s(word);
         TimedWord { word: self.text(word).to_owned(), start, end, conf: self.confidence(word) }
     }
 
     /// Start and end of a word.
-    pub(super) fn span_s(&self, word: Word) -> (f32, f32) {
+    pub(super) fn span_s(&self, word: Word) -> (f64, f64) {
         let now = self.time_s();
         let (first, last) =
             (self.block_end_s(word.first_block), self.block_end_s(word.last_block + 1));
         let Some(times) = &self.recognizer.config().word_times else {
             return (first.min(now), last.min(now));
         };
-        let frame_s = self.recognizer.config().encoder_frame_ms() / 1000.0;
+        let frame_s = self.frame_s();
         let first_end = self.block_end_s(word.first_block + 1);
-        let start = first_end + word.start_place * frame_s + times.start_offset_ms / 1000.0;
-        let end = last + word.end_place * frame_s + times.end_offset_ms / 1000.0;
+        let start = first_end
+            + f64::from(word.start_place) * frame_s
+            + f64::from(times.start_offset_ms) / 1000.0;
+        let end =
+            last + f64::from(word.end_place) * frame_s + f64::from(times.end_offset_ms) / 1000.0;
         let begin = self.block_end_s(0).min(now);
         let start = start.clamp(begin, now);
         (start, (end.max(start + SHORTEST_WORD_S)).clamp(begin, now.max(start)))
@@ -167,7 +199,7 @@ impl Session {
         let confirmed = self.joined(&self.confirmed);
         let tentative = self.joined(&self.tentative);
         let partial = self.joined(self.confirmed.iter().chain(&self.tentative));
-        Partial { partial, confirmed, tentative, time: self.time_s() }
+        Partial { partial, confirmed, tentative, time: self.stream_s(self.time_s()) }
     }
 
     /// The result, with up to `alternatives` other readings; complete after [`Session::finish`].
@@ -180,11 +212,7 @@ impl Session {
             &self.confirmed[..self.settled.unwrap_or(usize::MAX).min(self.confirmed.len())];
         Final {
             text: self.written(self.confirmed.iter().chain(&self.tentative)),
-            result: apart(
-                self.confirmed.iter().chain(&self.tentative).map(|&w| self.timed(w)).collect(),
-                self.taken_end_s,
-                self.time_s(),
-            ),
+            result: self.told(self.parted(self.confirmed.iter().chain(&self.tentative))),
             alternatives: others
                 .into_iter()
                 .map(|h| Alternative {
@@ -193,22 +221,22 @@ impl Session {
                     confidence: ((h.score - best).exp() / total) as f32,
                 })
                 .collect(),
-            time: self.time_s(),
+            segment: 0,
+            start: self.stream_s(self.block_end_s(0)),
+            time: self.stream_s(self.time_s()),
         }
     }
 
     /// The confirmed words alone, which are forgotten, as by [`Session::take_confirmed`]; the tentative ones stay.
     pub fn take_result(&mut self) -> Final {
         let text = self.written(self.confirmed.iter());
-        let result = apart(
-            self.confirmed.iter().map(|&word| self.timed(word)).collect(),
-            self.taken_end_s,
-            self.time_s(),
-        );
-        self.taken_end_s = result.last().map_or(self.taken_end_s, |word| word.end);
+        let words = self.parted(self.confirmed.iter());
+        self.taken_end_s = words.last().map_or(self.taken_end_s, |word| word.end);
+        let (result, time) = (self.told(words), self.stream_s(self.time_s()));
         self.settled = self.settled.map(|_| 0);
         self.confirmed.clear();
-        Final { text, result, alternatives: Vec::new(), time: self.time_s() }
+        let alternatives = Vec::new();
+        Final { text, result, alternatives, segment: 0, start: 0.0, time }
     }
 }
 
@@ -216,7 +244,7 @@ impl Session {
 mod tests {
     use super::*;
 
-    fn words(times: &[(f32, f32)]) -> Vec<TimedWord> {
+    fn words(times: &[(f64, f64)]) -> Vec<TimedWord> {
         let word = |&(start, end)| TimedWord { word: "a".into(), start, end, conf: 1.0 };
         times.iter().map(word).collect()
     }
