@@ -35,6 +35,7 @@ done
 # shellcheck disable=SC2086
 step cargo test --quiet $default
 step cargo test --quiet --lib --test integration --no-default-features
+step cargo test --quiet $default --test integration public:: -- --ignored
 # shellcheck disable=SC2086
 step cargo test --quiet --lib --test integration $all
 # shellcheck disable=SC2086

@@ -138,6 +138,7 @@ impl EndpointOptions {
     ///
     /// # Errors
     /// [`Error::Config`] naming the first that is out of range.
+    #[doc(hidden)]
     pub fn validate(&self) -> Result<()> {
         for (name, value, low) in [
             ("silence_s", self.silence_s, 0.1),

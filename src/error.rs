@@ -83,16 +83,19 @@ impl PartialEq for Error {
 
 impl Error {
     /// A model error about `path`.
+    #[doc(hidden)]
     pub fn model(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Model { path: path.as_ref().to_path_buf(), reason: reason.into() }
     }
 
     /// An error in a line, counted from 1, of a list.
+    #[doc(hidden)]
     pub fn line(path: impl AsRef<Path>, line: usize, reason: impl Into<String>) -> Self {
         Self::List { path: path.as_ref().to_path_buf(), line, reason: reason.into() }
     }
 
     /// A configuration error about `field`.
+    #[doc(hidden)]
     pub fn config(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Config { field: field.into(), reason: reason.into() }
     }

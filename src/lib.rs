@@ -95,8 +95,10 @@ pub mod audio;
 mod binary;
 #[doc(hidden)]
 pub mod config;
+#[doc(hidden)]
 pub mod endpoint;
 mod engine;
+#[doc(hidden)]
 pub mod error;
 #[doc(hidden)]
 pub mod features;
@@ -105,6 +107,7 @@ pub mod lexicon;
 mod listener;
 #[doc(hidden)]
 pub mod lm;
+#[doc(hidden)]
 pub mod metrics;
 #[doc(hidden)]
 pub mod model;
@@ -124,12 +127,13 @@ pub mod transcript;
 pub mod voice;
 
 pub use endpoint::{AfterEndpoint, EndpointOptions};
-pub use engine::{Engine, StageTimes, Stream};
+#[doc(hidden)]
+pub use engine::StageTimes;
+pub use engine::{Engine, Stream};
 pub use error::{Error, Result};
 pub use listener::Listener;
 pub use model::Precision;
-pub use recognizer::{
-    AttentionTrace, DEFAULT_BOOST, Hotwords, Phrases, Recognizer, RecognizerBuilder, SearchKind,
-    StreamOptions, TracedStep,
-};
+#[doc(hidden)]
+pub use recognizer::{AttentionTrace, DEFAULT_BOOST, TracedStep};
+pub use recognizer::{Hotwords, Phrases, Recognizer, RecognizerBuilder, SearchKind, StreamOptions};
 pub use session::Session;

@@ -217,6 +217,7 @@ impl Pipeline {
     }
 
     /// Whether the source is no longer read.
+    #[doc(hidden)]
     pub fn is_read(&self) -> bool {
         self.reader.is_finished()
     }

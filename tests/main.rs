@@ -21,6 +21,7 @@ mod listen;
 mod media;
 #[cfg(all(feature = "mic", target_os = "linux"))]
 mod microphone;
+mod public;
 mod robustness;
 mod rules;
 mod session;

@@ -15,8 +15,10 @@ mod wav;
 
 pub use file::{BoxedSource, EXTENSIONS, MARK_BYTES, from_bytes, from_stream, is_container, open};
 #[cfg(feature = "media")]
+#[doc(hidden)]
 pub use media::MediaSource;
 #[cfg(feature = "media")]
+#[doc(hidden)]
 pub use opus::OpusSource;
 pub use raw::{RawFormat, RawSource};
 pub use resample::Resampler;

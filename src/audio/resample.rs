@@ -83,6 +83,7 @@ impl Resampler {
     }
 
     /// Longest time that an input sample waits before it can be heard in the output.
+    #[doc(hidden)]
     pub fn delay_ms(&self) -> f32 {
         let Some(fft) = &self.fft else { return 0.0 };
         let chunk = fft.input_frames_next() as f32 / self.from_hz as f32;

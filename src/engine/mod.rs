@@ -28,6 +28,7 @@ const STREAMS_TOGETHER: usize = 32;
 /// Work of the stages since [`Engine::measure`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub struct StageTimes {
     /// Samples to log-mel frames, voices and endpoints.
     pub features: Duration,
@@ -104,11 +105,13 @@ impl Engine {
     }
 
     /// Measures the stages from now on by `clock`, which tells the time since some moment.
+    #[doc(hidden)]
     pub fn measure(&mut self, clock: fn() -> Duration) {
         self.clock = Some(clock);
     }
 
     /// Work of the stages so far.
+    #[doc(hidden)]
     pub fn stage_times(&self) -> StageTimes {
         self.times
     }

@@ -124,6 +124,7 @@ impl Listener {
     }
 
     /// The stream so far as the session sees it.
+    #[doc(hidden)]
     pub fn session(&self) -> &Session {
         &self.session
     }

@@ -12,6 +12,7 @@ use crate::search::{BiasTrie, Constraint, Favoured};
 use crate::tokens::TokenId;
 
 /// Nats for each word of a line that says nothing else.
+#[doc(hidden)]
 pub const DEFAULT_BOOST: f32 = 3.0;
 const MAX_BOOST: f32 = 20.0;
 /// Pronunciations of a word that the lexicon lacks, and of each word among bare tokens.

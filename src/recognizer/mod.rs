@@ -61,11 +61,13 @@ impl Recognizer {
     }
 
     /// Settings of the model.
+    #[doc(hidden)]
     pub fn config(&self) -> &ModelConfig {
         self.model.config()
     }
 
     /// The token table.
+    #[doc(hidden)]
     pub fn tokens(&self) -> &TokenTable {
         &self.tokens
     }

@@ -11,6 +11,7 @@ use crate::search::StepScorer;
 
 /// The looks of greedy search over one recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[doc(hidden)]
 pub struct AttentionTrace {
     /// Duration of an encoder frame.
     pub frame_ms: f32,
@@ -31,6 +32,7 @@ pub struct AttentionTrace {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[doc(hidden)]
 pub struct TracedStep {
     /// The token that it emits.
     pub token: String,
@@ -63,6 +65,7 @@ impl Recognizer {
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) if the model has no such latency mode, [`Error::Samples`](crate::Error::Samples)
     /// if a sample is not finite.
+    #[doc(hidden)]
     pub fn trace_attention(
         &self,
         samples: &[f32],

@@ -71,7 +71,7 @@ fn words_of(tree: &PrefixTree, num_words: usize) -> (Vec<u32>, Vec<NodeId>) {
 /// What may come after one word.
 #[derive(Debug)]
 struct Table {
-    /// (node at which a word ends, its log-probability), sorted by node and filled up to whole runs.
+    /// (node at which a word ends, its log-probability), sorted by node.
     entries: Box<[(NodeId, f32)]>,
     /// By run of entries: the best of them.
     best: Box<[f32]>,
@@ -169,11 +169,10 @@ impl LookAhead {
             entries.extend(words.of(word).iter().map(|node| (*node, log_prob)));
         }
         entries.sort_unstable_by_key(|entry| entry.0);
-        entries.resize(entries.len().next_multiple_of(RUN), (NodeId::MAX, f32::NEG_INFINITY));
         let best = |run: &[(NodeId, f32)]| {
             run.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)
         };
-        let best = entries.chunks_exact(RUN).map(best).collect();
+        let best = entries.chunks(RUN).map(best).collect();
         self.num_entries += entries.len();
         self.lexicons.entry(key.0).or_insert_with(|| Arc::downgrade(words));
         let (entries, backoff) = (entries.as_slice().into(), lm.word_backoff(key.1));

@@ -94,11 +94,13 @@ impl Session {
     }
 
     /// Block geometry in use.
+    #[doc(hidden)]
     pub fn latency_mode(&self) -> LatencyMode {
         self.mode
     }
 
     /// Blocks computed since the start of the stream.
+    #[doc(hidden)]
     pub fn num_blocks(&self) -> usize {
         self.block
     }
@@ -109,6 +111,7 @@ impl Session {
     }
 
     /// Samples accepted, without the padding at the end.
+    #[doc(hidden)]
     pub fn num_samples(&self) -> u64 {
         self.samples
     }
@@ -242,17 +245,20 @@ impl Session {
     }
 
     /// Words that stay, since the start of the stream or the last [`Session::take_confirmed`].
+    #[doc(hidden)]
     pub fn confirmed(&self) -> &[Word] {
         &self.confirmed
     }
 
     /// Words after them that may still change.
+    #[doc(hidden)]
     pub fn tentative(&self) -> &[Word] {
         &self.tentative
     }
 
     /// Moves the confirmed words to the end of `out`, so that a stream of any length takes bounded memory. Later results begin
     /// after them.
+    #[doc(hidden)]
     pub fn take_confirmed(&mut self, out: &mut Vec<Word>) {
         self.settled = self.settled.map(|_| 0);
         if let Some(word) = self.confirmed.last() {

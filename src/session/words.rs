@@ -46,11 +46,13 @@ fn evidence(word: Word) -> [f32; NUM_EVIDENCE] {
 
 impl Session {
     /// Numbers that speak for a word being right, which confidence is made of.
+    #[doc(hidden)]
     pub fn evidence(&self, word: Word) -> [f32; NUM_EVIDENCE] {
         evidence(word)
     }
 
     /// Text of a word of this stream.
+    #[doc(hidden)]
     pub fn text(&self, word: Word) -> &str {
         match &self.constraint {
             Constraint::Lexicon(lexicon) => lexicon.word(word.id),
@@ -139,17 +141,20 @@ impl Session {
 
     /// Audio since the block of the newest token of the best hypothesis, or since the segment began: for how long the network has
     /// had nothing to say. Audio that waits for its block counts as quiet.
+    #[doc(hidden)]
     pub fn quiet_s(&self) -> f64 {
         let since = self.search.last_token_block().map_or(0, |block| block + 1);
         (self.time_s() - self.block_end_s(since)).max(0.0)
     }
 
     /// Whether there are words, confirmed or not, since the last [`Session::take_confirmed`].
+    #[doc(hidden)]
     pub fn has_words(&self) -> bool {
         !self.confirmed.is_empty() || !self.tentative.is_empty()
     }
 
     /// A word with its times and confidence.
+    #[doc(hidden)]
     pub fn timed(&self, word: Word) -> TimedWord {
         let placed = self.placed(word);
         let (start, end) = (self.stream_s(placed.start), self.stream_s(placed.end));
@@ -228,6 +233,7 @@ impl Session {
     }
 
     /// The confirmed words alone, which are forgotten, as by [`Session::take_confirmed`]; the tentative ones stay.
+    #[doc(hidden)]
     pub fn take_result(&mut self) -> Final {
         let text = self.written(self.confirmed.iter());
         let words = self.parted(self.confirmed.iter());
