@@ -95,9 +95,9 @@ fn public_items() -> BTreeSet<String> {
 fn public_items_are_listed_and_few() {
     let found = public_items();
     let path = root().join("docs/public-items.txt");
-    let text: String = found.iter().map(|item| format!("{item}\n")).collect();
     if std::env::var_os("VIVAVOCE_WRITE_ITEMS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+        let lines: Vec<_> = found.iter().map(String::as_str).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
     }
     let listed = std::fs::read_to_string(&path).unwrap();
     let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
