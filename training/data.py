@@ -287,17 +287,41 @@ def frame_targets(batch, sub, frame_s, delay_s, silence=0):
     return torch.from_numpy(out)
 
 
-def step_targets(batch, geometry, frame_s, delay_s=0.0, aligned=None):
-    """Teacher-forced transducer input for a batch: previous, target (-100 beyond the end) and block, each [B, S]."""
+def skips(y, share, rng):
+    """Which entries of an aligned sequence stay when, in a `share` of utterances, one to three runs of tokens are missed: half of them short, half of up to 40 tokens."""
+    keep = np.ones(len(y), bool)
+    tokens = np.flatnonzero(y)
+    if len(tokens) < 4 or rng.random() >= share:
+        return keep
+    for _ in range(rng.randint(1, 3)):
+        length = min(rng.randint(1, 3) if rng.random() < 0.5 else rng.randint(4, 40), len(tokens) // 2)
+        first = rng.randrange(len(tokens) - length + 1)
+        keep[tokens[first : first + length]] = False
+    return keep
+
+
+def step_targets(batch, geometry, frame_s, delay_s=0.0, aligned=None, skip=None):
+    """Teacher-forced transducer input for a batch: previous, target (-100 beyond the end) and block, each [B, S].
+
+    `skip` tells of a sequence which entries stay. Where the history misses tokens nothing is taught until the next entry, from which on it goes
+    on as if nothing had been missed: so a search that has missed something finds its way back, instead of staying silent.
+    """
     pairs = aligned or [
         alignment(t, e + delay_s, int(n), frame_s, geometry) for t, e, n in zip(batch.tokens, batch.ends, batch.lengths)
     ]
+    wanted = [np.array(y) for y, _ in pairs]
+    if skip:
+        for i, (y, owner) in enumerate(pairs):
+            keep = skip(np.array(y))
+            taught = keep & np.append(True, keep[:-1])  # what follows a missed token is not what should be said there
+            wanted[i] = np.where(taught, y, -100)[keep]
+            pairs[i] = (np.array(y)[keep].tolist(), np.array(owner)[keep].tolist())
     width = max(len(y) for y, _ in pairs)
     previous = torch.zeros(len(pairs), width, dtype=torch.long)
     target = torch.full((len(pairs), width), -100)
     block = torch.full((len(pairs), width), -1)
     for i, (y, owner) in enumerate(pairs):
         previous[i, 1 : len(y)] = torch.tensor(y[:-1])
-        target[i, : len(y)] = torch.tensor(y)
+        target[i, : len(y)] = torch.from_numpy(wanted[i])
         block[i, : len(y)] = torch.tensor(owner)
     return previous, target, block

@@ -8,11 +8,12 @@ import multiprocessing
 import random
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from data import FRAME_S, Batch, buckets, frame_targets, frames_at, step_targets
+from data import FRAME_S, Batch, buckets, frame_targets, frames_at, skips, step_targets
 from train import disturb, random_geometry
 
 
@@ -53,7 +54,8 @@ def choose(shape, utterances, seed):
     tokens, starts, ends = zip(*(u[1:] for u in utterances))
     batch = Batch(None, lengths, tokens, [e / s for e, s in zip(ends, speed.tolist())], [b / s for b, s in zip(starts, speed.tolist())], None, 0.0)
     geometry = random_geometry(rng, c["geometry"])
-    previous, target, block = step_targets(batch, geometry, shape.frame_s, c["token_delay_s"])
+    skip = partial(skips, share=c.get("skip_share", 0.0), rng=rng)
+    previous, target, block = step_targets(batch, geometry, shape.frame_s, c["token_delay_s"], skip=skip)
     previous = disturb(previous, c["token_noise"], shape.num_tokens, generator)
     phones = frame_targets(batch, c["aux_targets"], shape.frame_s, c["aux_delay_s"])
     return [x.numpy() for x in (frames, speed, lengths, previous, target, block, phones)], geometry

@@ -115,6 +115,8 @@ class Loop:
         self.num_tokens = len((Path(args.data) / "tokens.txt").read_text().split())
         self.model = NeuralTransducer(config, self.num_tokens, self.settings["dropout"], self.settings["aux_targets"],
                                       self.settings.get("transducer_dropout")).to(self.device)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not name.startswith(tuple(self.settings.get("frozen", ()))))
         if self.settings.get("transducer_gain", 1.0) != 1.0:
             strengthen(self.model, self.settings["transducer_gain"])
         self.frame_s = self.model.subsampling * config["features"]["frame_shift_ms"] / 1000

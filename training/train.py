@@ -4,11 +4,12 @@ The block geometry is drawn anew for every batch; sub-frame phones and CTC on th
 """
 
 import argparse
+from functools import partial
 
 import torch
 from torch.nn import functional as F
 
-from data import frame_targets, step_targets
+from data import frame_targets, skips, step_targets
 from loop import Loop, arguments
 from model import END_OF_BLOCK, Geometry
 
@@ -43,7 +44,8 @@ def main():
 
     def loss_of(batch):
         geometry = random_geometry(loop.rng, settings["geometry"])
-        previous, target, block = step_targets(batch, geometry, loop.frame_s, settings["token_delay_s"])
+        skip = partial(skips, share=settings.get("skip_share", 0.0), rng=loop.rng)
+        previous, target, block = step_targets(batch, geometry, loop.frame_s, settings["token_delay_s"], skip=skip)
         previous = disturb(previous, settings["token_noise"], loop.num_tokens, loop.generator)
         device = batch.features.device
         previous, target, block = previous.to(device), target.to(device), block.to(device)

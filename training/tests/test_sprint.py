@@ -87,3 +87,14 @@ def test_matrices_of_one_shape_are_made_orthogonal_as_alone():
     assert torch.allclose(together, torch.cat([orthogonal(m[None]) for m in x]), atol=1e-5)
     spectrum = torch.linalg.svdvals(together)
     assert spectrum.min() > 0.5 and spectrum.max() < 1.5
+
+
+def test_after_missed_tokens_the_next_ones_are_taught_again():
+    from data import Batch
+
+    batch = Batch(None, torch.tensor([6]), [[3, 4, 5, 6, 7]], [np.array([0.1, 0.15, 0.2, 0.3, 0.4])], [], [], 0.0)
+    whole = step_targets(batch, Geometry(2, 0, 0, 8), 0.08)
+    assert whole[1].tolist() == [[3, 4, 0, 5, 6, 0, 7, 0]]
+    previous, target, block = step_targets(batch, Geometry(2, 0, 0, 8), 0.08, skip=lambda y: ~np.isin(y, (4, 5)))
+    assert previous.tolist() == [[0, 3, 0, 6, 0, 7]] and block.tolist() == [[0, 0, 1, 1, 2, 2]]
+    assert target.tolist() == [[3, -100, -100, 0, 7, 0]]
