@@ -112,3 +112,23 @@ fn folders_without_speech_are_refused() {
     let ran = place.run(&["evaluate", "empty"]);
     assert!(ran.code == 1 && ran.err.contains("manifest.tsv: no column split"), "{ran:?}");
 }
+
+#[cfg(feature = "media")]
+#[test]
+fn audio_of_any_kind_is_evaluated() {
+    let place = Place::new();
+    let folder = place.path().join("speech");
+    std::fs::create_dir(&folder).unwrap();
+    let names = ["clock.flac", "clock.mp3", "clock.ogg", "clock.m4a", "clock.webm", "voip-6k.opus"];
+    for name in names {
+        std::fs::copy(crate::common::root().join("tests/media").join(name), folder.join(name))
+            .unwrap();
+    }
+    for stem in ["clock", "voip-6k"] {
+        std::fs::write(folder.join(stem).with_extension("txt"), "a b").unwrap();
+    }
+    let ran = place.run(&["evaluate", "--json", "speech"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    let value: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(value["speech"]["utterances"], names.len());
+}

@@ -236,3 +236,20 @@ fn the_status_line_shows_level_and_lag_and_goes() {
     assert!(sent.contains("[00:0"), "{sent:?}");
     assert!(sent.ends_with("\r\x1b[J"), "the status is cleared: {sent:?}");
 }
+
+#[test]
+fn a_segment_whose_letters_change_is_printed_once() {
+    let Some(model) = real_folder() else { return };
+    let place = Place::new();
+    let arguments = ["listen", "--no-status", "--punctuate", "--model", model.to_str().unwrap()];
+    let arguments = [&arguments[..], &["-"]].concat();
+    let sent = on_a_terminal(&place, &arguments, &pcm(&speech()), 30);
+    let left: Vec<_> =
+        sent.split("\r\x1b[J").filter_map(|drawing| drawing.strip_suffix("\r\n")).collect();
+    std::fs::write(place.path().join("raw"), pcm(&speech())).unwrap();
+    let raw = std::fs::File::open(place.path().join("raw")).unwrap();
+    let json = json_lines(&ran(place.command(&arguments).stdin(raw)).out);
+    let texts: Vec<_> = json.iter().filter_map(|v| v["text"].as_str()).collect();
+    assert!(texts.iter().any(|text| text.len() > 30), "{texts:?}");
+    assert_eq!(left, texts);
+}

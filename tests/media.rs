@@ -93,6 +93,59 @@ mod decoded {
         }
     }
 
+    /// Where the pages of an Ogg file begin, and its end.
+    fn pages(bytes: &[u8]) -> Vec<usize> {
+        let marks = bytes.windows(4).enumerate().filter(|(_, mark)| mark == b"OggS");
+        marks.map(|(at, _)| at).chain([bytes.len()]).collect()
+    }
+
+    #[test]
+    fn audio_stays_at_its_time_where_pages_of_opus_are_lost_or_damaged() {
+        let whole = std::fs::read(path("lowdelay-24k-5ms.opus")).unwrap();
+        let expected = samples(&mut audio::from_bytes("whole.opus", whole.clone()).unwrap());
+        let pages = pages(&whole);
+        assert!(pages.len() > 5, "two of headers, then a second each");
+        let (start, end) = (pages[3], pages[4]);
+        let mut damaged = whole.clone();
+        damaged[start + 400] ^= 1;
+        let lost = [&whole[..start], &whole[end..]].concat();
+        for (bytes, expected_reason) in [(damaged, "mismatch"), (lost, "packets are missing")] {
+            let mut source = audio::from_bytes("hurt.opus", bytes).unwrap();
+            let heard = samples(&mut source);
+            assert_eq!(heard.len(), expected.len());
+            assert_eq!(source.warnings().len(), 1, "{:?}", source.warnings());
+            let warning = source.warnings()[0].to_lowercase();
+            assert!(warning.contains("hurt.opus is damaged: 1 places"), "{warning}");
+            assert!(warning.contains(expected_reason), "{warning}");
+            assert!(warning.contains("1.0 s are made up"), "{warning}");
+            let (first, last) = (16_000 - 800, 2 * 16_000 + 3200);
+            let tail = likeness(&heard[last..], &expected[last..]);
+            assert!(tail.0 > 0.99 && tail.1 == 0, "{tail:?}");
+            assert!(likeness(&heard[..first], &expected[..first]).0 > 0.999);
+            assert!(heard[first..last].iter().all(|s| s.abs() <= 1.0), "no blast for what is lost");
+        }
+    }
+
+    #[test]
+    fn streams_that_follow_each_other_are_one() {
+        for names in [
+            ["voip-6k.opus", "lowdelay-24k-5ms.opus"],
+            ["voip-6k.opus", "voip-6k.opus"],
+            ["stereo-16k.opus", "voip-6k.opus"],
+            ["clock.ogg", "clock.ogg"],
+        ] {
+            let each: Vec<_> =
+                names.iter().map(|name| std::fs::read(path(name)).unwrap()).collect();
+            let lengths = each
+                .iter()
+                .map(|bytes| samples(&mut audio::from_bytes("one", bytes.clone()).unwrap()).len());
+            let mut chain = audio::from_bytes(names[0], each.concat()).unwrap();
+            let heard = samples(&mut chain);
+            assert!(chain.warnings().is_empty(), "{names:?}: {:?}", chain.warnings());
+            assert!(heard.len().abs_diff(lengths.sum()) <= 2, "{names:?}: {}", heard.len());
+        }
+    }
+
     #[test]
     fn damaged_files_are_errors_or_warnings_and_never_panics() {
         for (name, _, _) in KINDS {

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use symphonia::core::errors::Error as Failure;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader};
-use symphonia::core::io::{MediaSource as Bytes, MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::io::{
+    MediaSource as Bytes, MediaSourceStream, MediaSourceStreamOptions, ReadOnlySource,
+};
 use symphonia::core::meta::MetadataOptions;
 
 use super::AudioSource;
@@ -77,7 +79,12 @@ impl MediaSource {
         let fail = |reason: String| Error::audio(path, reason);
         let truncated = whole::missing(&mut bytes).map_err(|e| Error::io(path, e))?;
         let tally = Tally::new(&mut bytes).map_err(|e| Error::io(path, e))?;
-        let stream = MediaSourceStream::new(Box::new(bytes), MediaSourceStreamOptions::default());
+        // Readers that may jump look for what is behind the end; others take what comes.
+        let bytes: Box<dyn Bytes> = match truncated {
+            None => Box::new(bytes),
+            Some(_) => Box::new(ReadOnlySource::new(bytes)),
+        };
+        let stream = MediaSourceStream::new(bytes, MediaSourceStreamOptions::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
             hint.with_extension(extension);
@@ -189,7 +196,13 @@ impl MediaSource {
                 self.due_s = begin_s.map(|s| s + length_s);
                 self.failures = 0;
             }
-            Err(Refusal::Packet(reason)) => self.skip(reason),
+            Err(Refusal::Packet(reason)) => {
+                self.skip(reason);
+                let end_s = begin_s.zip(self.decoder.length_s(&packet)).map(|(b, l)| b + l);
+                self.due_s = begin_s.or(self.due_s);
+                self.fill(end_s, out);
+                self.due_s = end_s.or(self.due_s);
+            }
             Err(Refusal::Stream(reason)) => self.give_up(reason),
         }
         Ok(())
@@ -198,7 +211,7 @@ impl MediaSource {
     /// Silence for what is missing before a packet, so that times stay right.
     fn fill(&mut self, begin_s: Option<f64>, out: &mut Vec<f32>) {
         let gap_s = begin_s.zip(self.due_s).map_or(0.0, |(begin, due)| begin - due);
-        if gap_s < SHORT_GAP_S {
+        if gap_s < if self.failures > 0 { 0.0 } else { SHORT_GAP_S } {
             return;
         }
         if self.damaged == 0 {
@@ -206,7 +219,8 @@ impl MediaSource {
         }
         if gap_s <= LONG_GAP_S && self.filled_s + gap_s <= MOST_FILLED_S {
             self.filled_s += gap_s;
-            out.resize((gap_s * f64::from(self.decoder.rate_hz)).round() as usize, 0.0);
+            let silence = (gap_s * f64::from(self.decoder.rate_hz)).round() as usize;
+            out.resize(out.len() + silence, 0.0);
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod packets;
 
-pub(super) use packets::{Packets, RATE_HZ};
+pub(super) use packets::{Packets, RATE_HZ, duration};
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -168,7 +168,7 @@ impl<R: Read + Seek> OpusSource<R> {
 
     /// Where the page at hand begins, and what is missing before it.
     fn place(&mut self, end: u64, last: bool) {
-        let length: usize = self.page.iter().filter_map(|p| packets::duration(p)).sum();
+        let length: usize = self.page.iter().filter_map(|p| duration(p)).sum();
         let length = length as u64;
         if end == NO_POSITION {
             return;
@@ -176,7 +176,11 @@ impl<R: Read + Seek> OpusSource<R> {
         let start = end.saturating_sub(length);
         // A stream that was joined late begins anywhere; one whose first pages are lost at 0.
         let at = *self.position.get_or_insert(if self.damaged > 0 || last { 0 } else { start });
-        let gap = start.saturating_sub(at);
+        let mut gap = start.saturating_sub(at);
+        if last && let Some(step) = self.page.front().and_then(|p| duration(p)) {
+            // Where the last page ends inside a packet, it begins later than its length says; what is lost are whole packets.
+            gap = gap.next_multiple_of(step as u64);
+        }
         if gap > TOLERANCE && self.filled + gap <= MOST_FILLED {
             self.gap = gap;
             self.filled += gap;
@@ -204,7 +208,7 @@ impl<R: Read + Seek> OpusSource<R> {
         {
             self.damage(reason);
             out.clear();
-            self.packets.conceal_into(packets::duration(&packet).unwrap_or(0), out);
+            self.packets.conceal_into(duration(&packet).unwrap_or(0), out);
         }
         let begin = self.position.unwrap_or(0);
         self.position = Some(begin + out.len() as u64);

@@ -6,7 +6,9 @@ use super::args::DevicesArguments;
 
 #[cfg(feature = "mic")]
 pub fn run(arguments: &DevicesArguments) -> anyhow::Result<()> {
-    let devices = vivavoce::audio::microphone::devices()?;
+    let mut devices = vivavoce::audio::microphone::devices()?;
+    // What cannot be opened is of no use to anybody.
+    devices.retain(|device| device.default_rate_hz > 0);
     let mut out = std::io::stdout().lock();
     if arguments.json {
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&devices)?)?);
@@ -17,12 +19,12 @@ pub fn run(arguments: &DevicesArguments) -> anyhow::Result<()> {
     for device in devices {
         let mark = if device.default { '*' } else { ' ' };
         let (low, high) = device.rates_hz;
-        let format = match device.default_rate_hz {
-            0 => "cannot be opened".to_owned(),
-            rate => format!("{rate} Hz ({low}..{high}), {} channels", device.channels),
-        };
         let (index, name, id) = (device.index, device.name, device.id);
-        writeln!(out, "{mark}{index:3}  {name}  [{id}]  {format}")?;
+        let (rate, channels) = (device.default_rate_hz, device.channels);
+        writeln!(
+            out,
+            "{mark}{index:3}  {name}  [{id}]  {rate} Hz ({low}..{high}), {channels} channels"
+        )?;
     }
     Ok(())
 }

@@ -64,8 +64,10 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
     let status = !arguments.no_status && std::io::stderr().is_terminal();
     let options = PipelineOptions::default().stream(stream).status(status);
     let pipeline = capture.transcribe(&recognizer, &options)?;
+    // Capitals, stops and digits may still change what stands.
+    let settled = !arguments.search.punctuate && !arguments.search.digits;
     let mut output = if terminal {
-        Output::Screen(Screen::new(status, arguments.timestamps))
+        Output::Screen(Screen::new(status, arguments.timestamps, settled))
     } else {
         Output::Lines { status, drawn: false }
     };

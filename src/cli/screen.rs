@@ -21,6 +21,8 @@ pub struct Screen {
     status: Option<String>,
     shows_status: bool,
     timestamps: bool,
+    /// Whether confirmed words are final to the letter; if not, none are left standing before the segment is over.
+    settled: bool,
     /// Confirmed text of this segment that stands in lines above.
     above: String,
     /// The segment so far.
@@ -39,12 +41,20 @@ fn clock(time_s: f64) -> String {
     format!("[{:02}:{:02}.{}] ", tenths / 600, tenths / 10 % 60, tenths % 10)
 }
 
+/// The last words that fit into a line; all of them where they do.
+fn end_of(text: &str, columns: usize) -> &str {
+    let starts = std::iter::once(0).chain(text.match_indices(' ').map(|(at, _)| at + 1));
+    let fits = |start: &usize| measure_text_width(&text[*start..]) <= columns;
+    starts.into_iter().find(fits).map_or(text, |start| &text[start..])
+}
+
 impl Screen {
-    pub fn new(status: bool, timestamps: bool) -> Self {
+    pub fn new(status: bool, timestamps: bool, settled: bool) -> Self {
         Self {
             status: None,
             shows_status: status && std::io::stderr().is_terminal(),
             timestamps,
+            settled,
             above: String::new(),
             line: Partial::default(),
         }
@@ -80,7 +90,7 @@ impl Screen {
     /// Confirmed words stay, so those that fill a line are left standing.
     fn fold(&mut self) -> std::io::Result<()> {
         let columns = width() - 1;
-        while measure_text_width(self.confirmed()) > columns {
+        while self.settled && measure_text_width(self.confirmed()) > columns {
             let confirmed = self.confirmed().to_owned();
             let mut end = 0;
             for (at, _) in confirmed.match_indices(' ') {
@@ -105,7 +115,7 @@ impl Screen {
 
     fn draw(&self) -> std::io::Result<()> {
         let columns = width() - 1;
-        let confirmed = truncate_str(self.confirmed(), columns, "…");
+        let confirmed = truncate_str(end_of(self.confirmed(), columns), columns, "…");
         let room = columns.saturating_sub(measure_text_width(&confirmed) + 1);
         // In no room at all not even the dots fit.
         let tentative = if room == 0 { "" } else { &*self.line.tentative };

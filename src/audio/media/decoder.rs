@@ -10,6 +10,13 @@ use symphonia::core::units::TimeBase;
 use crate::audio::opus::{self, Packets};
 use crate::audio::{SAMPLE_RATES_HZ, down_mix_into};
 
+/// Containers count in milliseconds.
+const ROUNDING_S: f64 = 0.0015;
+
+fn seconds(base: TimeBase, ticks: f64) -> f64 {
+    ticks * f64::from(base.numer.get()) / f64::from(base.denom.get())
+}
+
 /// Why a packet gives no samples.
 pub(super) enum Refusal {
     /// It is damaged; the next may be whole.
@@ -57,27 +64,43 @@ impl Decoder {
         if !SAMPLE_RATES_HZ.contains(&rate_hz) {
             return Err(format!("{rate_hz} Hz is not in 8000..=192000"));
         }
+        // Matroska tells how long all of it is, which is the length of its only track.
+        let media = format.media_info();
+        let is_only = format.tracks().len() == 1;
+        let told = media.duration.zip(media.time_base).map(|(length, base)| {
+            (seconds(base, length.get() as f64) * f64::from(rate_hz)).round() as u64
+        });
         Ok(Self {
             kind,
             track: track.id,
             rate_hz,
             time_base: track.time_base,
-            promised: track.num_frames.filter(|n| *n > 0),
+            promised: track.num_frames.or(told.filter(|_| is_only)).filter(|n| *n > 0),
             interleaved: Vec::new(),
         })
     }
 
     /// When a packet begins, if its container tells.
     pub fn begin_s(&self, packet: &Packet) -> Option<f64> {
-        let base = self.time_base?;
-        Some(packet.pts.get() as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get()))
+        Some(seconds(self.time_base?, packet.pts.get() as f64))
+    }
+
+    /// How long a packet is, if its container tells.
+    pub fn length_s(&self, packet: &Packet) -> Option<f64> {
+        Some(seconds(self.time_base?, packet.dur.get() as f64)).filter(|s| *s > 0.0)
     }
 
     /// Appends what a packet holds.
     pub fn decode_into(&mut self, packet: &Packet, out: &mut Vec<f32>) -> Result<(), Refusal> {
+        let told_s = self.length_s(packet);
         match &mut self.kind {
             Kind::Opus { packets, skip } => {
                 let start = out.len();
+                let length_s =
+                    opus::duration(&packet.data).map(|n| n as f64 / f64::from(opus::RATE_HZ));
+                if told_s.zip(length_s).is_some_and(|(a, b)| a > b + ROUNDING_S) {
+                    return Err(Refusal::Packet("a packet is shorter than it should be".into()));
+                }
                 packets.decode_into(&packet.data, out).map_err(Refusal::Packet)?;
                 let skipped = (*skip).min((out.len() - start) as u64);
                 *skip -= skipped;

@@ -7,6 +7,10 @@ const WINDOW_BYTES: u64 = 4096;
 /// Marks of a frame that holds no audio but tells the length, and how far in they may be.
 const MARKS: [&[u8]; 3] = [b"Xing", b"Info", b"VBRI"];
 const MARK_WITHIN: usize = 64;
+/// No frame of MPEG audio is longer.
+const LONGEST_FRAME: usize = 1441 + FOUND_BY;
+/// Bytes at the end in which tags are looked for.
+const TAIL_BYTES: u64 = 160;
 /// Enough of a frame to find it again.
 const FOUND_BY: usize = 32;
 /// Fewer are padding behind MPEG audio; ADTS has none.
@@ -23,6 +27,11 @@ pub(super) struct Tally {
     /// Those of a frame that its packet lacks.
     header_bytes: u64,
     few_bytes: u64,
+    /// Frames that the frame of marks tells, and those met.
+    frames: u64,
+    met: u64,
+    /// The last bytes before the tags.
+    tail: Vec<u8>,
 }
 
 impl Tally {
@@ -30,12 +39,24 @@ impl Tally {
     pub fn new(file: &mut (impl Read + Seek)) -> Result<Option<Self>> {
         let Ok(length) = file.seek(SeekFrom::End(0)) else { return Ok(None) };
         let front = front(&read_at(file, 0, 10)?);
-        let back = back(&read_at(file, length.saturating_sub(160), 160)?);
+        let mut tail = read_at(file, length.saturating_sub(TAIL_BYTES), TAIL_BYTES)?;
+        let back = back(&tail);
+        tail.truncate(tail.len().saturating_sub(back as usize));
         let window = read_at(file, front, WINDOW_BYTES)?;
         file.rewind()?;
         let known = front + back;
-        let told = known + told(&window);
-        Ok(Some(Self { length, known, told, window, header_bytes: 0, few_bytes: FEW_BYTES }))
+        let (frames, bytes) = told(&window);
+        Ok(Some(Self {
+            length,
+            known,
+            told: if bytes > 0 { known + bytes } else { 0 },
+            window,
+            header_bytes: 0,
+            few_bytes: FEW_BYTES,
+            frames,
+            met: 0,
+            tail,
+        }))
     }
 
     /// Packets are those of ADTS (ISO/IEC 13818-7, section 6.2), which come without their headers.
@@ -53,10 +74,13 @@ impl Tally {
         let wanted = &packet[..packet.len().min(FOUND_BY)];
         if is_marked
             && !wanted.is_empty()
-            && let Some(at) = window.windows(wanted.len()).position(|bytes| bytes == wanted)
+            && let Some(at) = window[..window.len().min(LONGEST_FRAME)]
+                .windows(wanted.len())
+                .position(|bytes| bytes == wanted)
         {
             self.known += at as u64;
         }
+        self.met += 1;
         self.known += self.header_bytes + packet.len() as u64;
     }
 
@@ -64,26 +88,37 @@ impl Tally {
     pub fn flaw(&self) -> Option<String> {
         let many = |bytes: &u64| *bytes >= self.few_bytes;
         let stray = Some(self.length.saturating_sub(self.known)).filter(many);
+        let lost = Some(self.frames.saturating_sub(self.met)).filter(|frames| *frames > 2);
+        if let Some(frames) = lost {
+            return Some(format!("{frames} of its {} frames are missing", self.frames));
+        }
         let missing = Some(self.told.saturating_sub(self.length)).filter(many);
         missing
             .map(|bytes| format!("{bytes} of its bytes are missing"))
             .or_else(|| stray.map(|bytes| format!("{bytes} of its bytes are no audio")))
+            .or_else(|| self.is_cut().then(|| "its last frame is cut off".into()))
+    }
+
+    /// Whether the few bytes that belong to nothing begin a frame.
+    fn is_cut(&self) -> bool {
+        let stray = self.length.saturating_sub(self.known) as usize;
+        let rest = self.tail.len().checked_sub(stray).map(|at| &self.tail[at..]);
+        matches!(rest, Some([0xff] | [0xff, 0xe0..=0xff, ..]))
     }
 }
 
-/// Bytes of MPEG audio, as the frame with the mark tells behind flags and the number of frames.
-fn told(window: &[u8]) -> u64 {
+/// Frames and bytes of MPEG audio, as the frame with the mark tells behind its flags; 0 where it does not.
+fn told(window: &[u8]) -> (u64, u64) {
     let head = &window[..window.len().min(MARK_WITHIN)];
     let at = head.windows(4).position(|mark| mark == b"Xing" || mark == b"Info");
     let number = |at: usize| {
         let bytes = window.get(at..)?.first_chunk()?;
         Some(u64::from(u32::from_be_bytes(*bytes)))
     };
-    let bytes = at.and_then(|at| {
-        let flags = number(at + 4)?;
-        if flags & 2 == 0 { None } else { number(at + 8 + 4 * (flags as usize & 1)) }
-    });
-    bytes.unwrap_or(0)
+    let Some((at, flags)) = at.and_then(|at| Some((at, number(at + 4)?))) else { return (0, 0) };
+    let frames = if flags & 1 == 0 { None } else { number(at + 8) };
+    let bytes = if flags & 2 == 0 { None } else { number(at + 8 + 4 * (flags as usize & 1)) };
+    (frames.unwrap_or(0), bytes.unwrap_or(0))
 }
 
 fn read_at(file: &mut (impl Read + Seek), at: u64, count: u64) -> Result<Vec<u8>> {

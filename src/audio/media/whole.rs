@@ -4,6 +4,11 @@ use std::io::{BufReader, ErrorKind, Read, Result, Seek, SeekFrom};
 
 use ogg::{OggReadError, PacketReader};
 
+/// Ids of Matroska's head and segment.
+const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
+const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
+/// Longer heads are not looked at.
+const MOST_HEAD_BYTES: u64 = 4096;
 /// No file has more parts on the top level.
 const MOST_PARTS: usize = 100_000;
 
@@ -19,6 +24,8 @@ pub(super) fn missing(file: &mut (impl Read + Seek)) -> Result<Option<String>> {
         boxes(file, end)?
     } else if let [b'F', b'O', b'R', b'M', size @ .., _, _, _, _] = head.as_slice() {
         short(8 + number(size), end)
+    } else if starts(0, &EBML) {
+        segment(file, end)?
     } else if starts(0, b"OggS") {
         pages(file)?
     } else {
@@ -36,6 +43,31 @@ fn number(bytes: &[u8]) -> u64 {
 /// Fewer bytes than promised; one may be padding.
 fn short(promised: u64, end: u64) -> Option<String> {
     (promised > end + 1).then(|| format!("{} of its {promised} bytes are missing", promised - end))
+}
+
+/// The segment of Matroska (RFC 8794, section 6; RFC 9559, section 5).
+fn segment(file: &mut (impl Read + Seek), end: u64) -> Result<Option<String>> {
+    let mut head = Vec::new();
+    file.rewind()?;
+    file.by_ref().take(MOST_HEAD_BYTES).read_to_end(&mut head)?;
+    let promised = variable(&head, 4).and_then(|(size, at)| {
+        let at = at.checked_add(usize::try_from(size).ok()?)?;
+        head.get(at..)?.strip_prefix(&SEGMENT)?;
+        let (size, begin) = variable(&head, at + SEGMENT.len())?;
+        Some(begin as u64 + size)
+    });
+    Ok(promised.and_then(|promised| short(promised, end)))
+}
+
+/// A number of variable length at a place, and the place behind it; none if it is unknown.
+fn variable(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let first = *bytes.get(at)?;
+    let length = first.leading_zeros() as usize + 1;
+    let rest = bytes.get(at + 1..at + length)?;
+    let mark = 0x80_u8.checked_shr(length as u32 - 1)?;
+    let value = rest.iter().fold(u64::from(first & (mark - 1)), |n, b| (n << 8) | u64::from(*b));
+    let unknown = (1_u64 << (7 * length)) - 1;
+    (value != unknown).then_some((value, at + length))
 }
 
 /// Boxes of ISO base media (ISO/IEC 14496-12, section 4.2).
