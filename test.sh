@@ -15,6 +15,13 @@ skip() {
 
 step cargo fmt --check
 
+# The advisories come from the net; the rest does not need it.
+if cargo deny --version > /dev/null 2>&1; then
+    step cargo deny check --hide-inclusion-graph licenses bans sources
+else
+    skip "licences and sources of dependencies: cargo-deny is not installed"
+fi
+
 microphone=,mic
 if [ "$(uname)" = Linux ] && ! pkg-config --exists alsa 2> /dev/null; then
     skip "the feature mic: no headers of ALSA (libasound2-dev, pkg-config)"

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::common::root;
 
 /// File, the rate it was made at, and how well the codec keeps the waveform.
-const KINDS: [(&str, u32, f32); 16] = [
+const KINDS: [(&str, u32, f32); 17] = [
     ("clock.flac", 16_000, 0.9999),
     ("clock.aiff", 16_000, 0.9999),
     ("clock.mp3", 16_000, 0.97),
@@ -15,6 +15,7 @@ const KINDS: [(&str, u32, f32); 16] = [
     ("fragments.mp4", 16_000, 0.97),
     ("clock.mkv", 16_000, 0.97),
     ("clock.webm", 48_000, 0.86),
+    ("opus.mp4", 48_000, 0.98),
     ("alaw.wav", 8_000, 0.99),
     ("mulaw.wav", 8_000, 0.99),
     // As well as libopus does it, less 0.001.

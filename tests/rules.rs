@@ -158,6 +158,13 @@ fn threads_and_channels_are_in_the_pipeline_only() {
 }
 
 #[test]
+fn only_the_server_opens_sockets() {
+    for (module, path, text) in files().into_iter().filter(|(module, ..)| module != "serve") {
+        assert!(!text.contains("std::net"), "{module}: {}", path.display());
+    }
+}
+
+#[test]
 fn every_file_can_be_read_at_a_sitting() {
     let test_file = |path: &Path| path.file_name().is_some_and(|n| n == "tests.rs");
     for (_, path, text) in files() {

@@ -5,7 +5,7 @@ use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use super::riff::{is_rare, is_wav};
-use super::{AudioSource, WavSource};
+use super::{AudioSource, WavSource, whole};
 use crate::error::{Error, Result};
 
 /// A source of any kind.
@@ -47,7 +47,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<BoxedSource> {
     let kind = kind(&head, path);
     if file.rewind().is_ok() {
         return match kind {
-            Kind::Wav => Ok(Box::new(WavSource::from_reader(path, BufReader::new(file))?)),
+            Kind::Wav => wav(path, BufReader::new(file)),
             Kind::Opus => opus(path, BufReader::new(file)),
             Kind::Media(name) => media_file(path, name),
         };
@@ -78,7 +78,7 @@ fn from_pipe(
 pub fn from_bytes(name: impl AsRef<Path>, bytes: Vec<u8>) -> Result<BoxedSource> {
     let name = name.as_ref();
     match kind(&bytes[..bytes.len().min(HEAD_BYTES)], name) {
-        Kind::Wav => Ok(Box::new(WavSource::from_reader(name, Cursor::new(bytes))?)),
+        Kind::Wav => wav(name, Cursor::new(bytes)),
         Kind::Opus => opus(name, Cursor::new(bytes)),
         Kind::Media(kind) => media(name, kind, bytes),
     }
@@ -151,6 +151,16 @@ fn kind(head: &[u8], path: &Path) -> Kind {
         _ if matches!(head, [0xff, second, ..] if second & 0xe0 == 0xe0) => Kind::Media("MP3"),
         _ => Kind::Wav,
     }
+}
+
+/// WAV that can be looked at as a whole before it is read.
+fn wav(name: &Path, mut reader: impl Read + Seek + Send + 'static) -> Result<BoxedSource> {
+    let flaw = whole::missing(&mut reader).map_err(|e| Error::io(name, e))?;
+    let mut source = WavSource::from_reader(name, reader)?;
+    if let Some(flaw) = flaw {
+        source.warn(format!("{} is damaged: {flaw}", name.display()));
+    }
+    Ok(Box::new(source))
 }
 
 #[cfg(feature = "media")]

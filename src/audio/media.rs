@@ -2,7 +2,6 @@
 
 mod decoder;
 mod tally;
-mod whole;
 
 use std::fs::File;
 use std::io::{Cursor, ErrorKind};
@@ -16,7 +15,7 @@ use symphonia::core::io::{
 };
 use symphonia::core::meta::MetadataOptions;
 
-use super::AudioSource;
+use super::{AudioSource, whole};
 use crate::error::{Error, Result};
 use decoder::{Decoder, Refusal, explain};
 use tally::Tally;

@@ -12,6 +12,7 @@ mod raw;
 mod resample;
 mod riff;
 mod wav;
+mod whole;
 
 pub use file::{BoxedSource, EXTENSIONS, MARK_BYTES, from_bytes, from_stream, is_container, open};
 #[cfg(feature = "media")]

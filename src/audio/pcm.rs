@@ -59,6 +59,10 @@ impl<R: Read> Pcm<R> {
         &self.layout
     }
 
+    pub fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -21,7 +21,7 @@ const DS64_BYTES: u32 = 24;
 /// No format description is longer.
 const MAX_FORMAT_BYTES: u32 = 4096;
 /// Writers that cannot seek leave 0 or a number near the largest of 31 or 32 bits.
-const STREAMED_BYTES: u32 = 0x7fff_0000;
+pub(super) const STREAMED_BYTES: u32 = 0x7fff_0000;
 
 /// What stands before the samples.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -62,6 +62,11 @@ impl<R: Read> WavSource<R> {
         Ok(Self { pcm: Pcm::new(path, reader, layout), header, spec })
     }
 
+    /// Something that is wrong with the file.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.pcm.warn(warning);
+    }
+
     /// Number of channels before down-mixing.
     pub fn channels(&self) -> usize {
         self.pcm.layout().channels

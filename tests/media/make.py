@@ -1,5 +1,6 @@
-"""Makes the files of this folder from a sample clip, as common encoders write them: python3 tests/media/make.py (needs PyAV, soundfile)."""
+"""Makes the files of this folder from a sample clip, as common encoders write them: python3 tests/media/make.py (needs PyAV, soundfile, and ffmpeg with libopus)."""
 
+import subprocess
 from pathlib import Path
 
 import av
@@ -31,3 +32,20 @@ for name, container, codec, rate, layout, bit_rate in KINDS:
 
 samples, rate = soundfile.read(CLIP, dtype="float32")
 soundfile.write(HERE / "clock.ogg", np.stack([samples, samples], axis=1), rate, format="OGG", subtype="VORBIS")
+
+VOICE = ["-ac", "1", "-c:a", "libopus", "-application", "voip"]
+FFMPEG = [
+    ("voip-6k.opus", ["-ar", "48000", *VOICE, "-b:a", "6k"]),
+    ("voip-12k-60ms.opus", ["-ar", "16000", *VOICE, "-b:a", "12k", "-frame_duration", "60"]),
+    ("stereo-16k.opus", ["-ar", "48000", *VOICE, "-ac", "2", "-b:a", "16k"]),
+    ("lowdelay-24k-5ms.opus", ["-ar", "48000", *VOICE, "-b:a", "24k", "-application", "lowdelay", "-frame_duration", "5"]),
+    ("clock.webm", ["-ar", "48000", *VOICE, "-b:a", "16k"]),
+    ("opus.mp4", ["-ar", "48000", "-ac", "1", "-c:a", "libopus", "-b:a", "24k", "-movflags", "+faststart"]),
+    ("clock.mkv", ["-f", "lavfi", "-i", "color=c=black:s=16x16:r=1:d=3", "-ac", "1", "-ar", "16000", "-c:a", "libvorbis", "-c:v", "mpeg4"]),
+    ("fragments.mp4", ["-ac", "1", "-ar", "16000", "-c:a", "aac", "-b:a", "32k", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000"]),
+    ("alaw.wav", ["-ac", "1", "-ar", "8000", "-c:a", "pcm_alaw"]),
+    ("mulaw.wav", ["-ac", "1", "-ar", "8000", "-c:a", "pcm_mulaw"]),
+]
+for name, arguments in FFMPEG:
+    exact = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"]
+    subprocess.run(["ffmpeg", "-y", "-loglevel", "error", "-i", CLIP, *arguments, *exact, HERE / name], check=True)

@@ -135,6 +135,14 @@ impl Decoder {
 /// The header of an Opus track; where a container has none, that of two channels.
 fn opus_head(parameters: &AudioCodecParameters) -> Vec<u8> {
     match &parameters.extra_data {
+        // In MP4 it has version 0, and its numbers are big-endian.
+        Some(data) if data.starts_with(b"OpusHead\0") && data.len() >= 19 => {
+            let mut head = data.to_vec();
+            for number in [10..12, 12..16, 16..18] {
+                head[number].reverse();
+            }
+            head
+        }
         Some(data) if data.starts_with(b"OpusHead") => data.to_vec(),
         _ => b"OpusHead\x01\x02\0\0\x80\xbb\0\0\0\0\0".to_vec(),
     }

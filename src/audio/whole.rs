@@ -1,8 +1,8 @@
 //! Whether a file is shorter than it says: its boxes, chunks or pages, as containers nest them, reach behind its end.
 
-use std::io::{BufReader, ErrorKind, Read, Result, Seek, SeekFrom};
+use std::io::{Read, Result, Seek, SeekFrom};
 
-use ogg::{OggReadError, PacketReader};
+use super::riff::{STREAMED_BYTES, is_wav};
 
 /// Ids of Matroska's head and segment.
 const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
@@ -24,6 +24,8 @@ pub(super) fn missing(file: &mut (impl Read + Seek)) -> Result<Option<String>> {
         boxes(file, end)?
     } else if let [b'F', b'O', b'R', b'M', size @ .., _, _, _, _] = head.as_slice() {
         short(8 + number(size), end)
+    } else if is_wav(&head) {
+        chunks(file, end)?
     } else if starts(0, &EBML) {
         segment(file, end)?
     } else if starts(0, b"OggS") {
@@ -43,6 +45,31 @@ fn number(bytes: &[u8]) -> u64 {
 /// Fewer bytes than promised; one may be padding.
 fn short(promised: u64, end: u64) -> Option<String> {
     (promised > end + 1).then(|| format!("{} of its {promised} bytes are missing", promised - end))
+}
+
+/// Chunks of WAV: behind the samples there is another or nothing. Samples that are cut off are told where they are read.
+fn chunks(file: &mut (impl Read + Seek), end: u64) -> Result<Option<String>> {
+    let mut at = 12;
+    for _ in 0..MOST_PARTS {
+        file.seek(SeekFrom::Start(at))?;
+        let mut head = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut head)?;
+        let Some(([a, b, c, d], size)) = head.split_first_chunk() else { return Ok(None) };
+        let Some(size) = size.first_chunk() else { return Ok(None) };
+        if ![a, b, c, d].iter().all(|byte| (b' '..=b'~').contains(byte)) {
+            let zeros = head.iter().all(|byte| *byte == 0);
+            return Ok((!zeros).then(|| format!("what stands behind byte {at} cannot be read")));
+        }
+        let size = u64::from(u32::from_le_bytes(*size));
+        // Writers that cannot seek leave 0 or the largest number.
+        let is_streamed =
+            head.starts_with(b"data") && !(1..u64::from(STREAMED_BYTES)).contains(&size);
+        at += 8 + size + size % 2;
+        if is_streamed || at >= end {
+            return Ok(None);
+        }
+    }
+    Ok(None)
 }
 
 /// The segment of Matroska (RFC 8794, section 6; RFC 9559, section 5).
@@ -100,16 +127,25 @@ fn boxes(file: &mut (impl Read + Seek), end: u64) -> Result<Option<String>> {
     Ok(None)
 }
 
+#[cfg(not(feature = "media"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
+fn pages(_: &mut impl Read) -> Result<Option<String>> {
+    Ok(None)
+}
+
 /// Pages of Ogg have checksums, and the last says that it is the last (RFC 3533, section 6).
+#[cfg(feature = "media")]
 fn pages(file: &mut (impl Read + Seek)) -> Result<Option<String>> {
+    use ogg::OggReadError;
+
     file.rewind()?;
-    let mut packets = PacketReader::new(BufReader::new(file));
+    let mut packets = ogg::PacketReader::new(std::io::BufReader::new(file));
     let (mut damaged, mut ended) = (0, false);
     loop {
         match packets.read_packet() {
             Ok(Some(packet)) => ended = packet.last_in_stream(),
             Ok(None) => break,
-            Err(OggReadError::ReadError(e)) if e.kind() == ErrorKind::UnexpectedEof => {
+            Err(OggReadError::ReadError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
                 ended = false;
                 break;
             }
