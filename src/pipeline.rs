@@ -93,20 +93,22 @@ pub struct Capture {
 /// Ends a pipeline from another thread; what was captured until then is still transcribed.
 #[derive(Debug, Clone)]
 pub struct Stopper {
+    /// The source's own.
     flag: Option<Arc<AtomicBool>>,
     stopped: Arc<AtomicBool>,
     messages: Sender<Message>,
 }
 
 impl Stopper {
-    /// Ends the stream: at once for a source that can be told, else after what it has delivered.
+    /// Ends the stream: at once for a source that can be told, else after what it has delivered. Never waits.
     pub fn stop(&self) {
         if self.stopped.swap(true, Ordering::Relaxed) {
             return;
         }
         match &self.flag {
             Some(flag) => flag.store(true, Ordering::Relaxed),
-            None => _ = self.messages.send(Message::Stop),
+            // If there is no room the reader is not waiting for its source, and sees that it is to stop.
+            None => _ = self.messages.try_send(Message::Stop),
         }
     }
 }
@@ -119,7 +121,13 @@ impl Capture {
         let (spares, returned) = bounded(PIECES + 1);
         let stopper =
             Stopper { flag: source.stop_flag(), stopped: Arc::default(), messages: sender.clone() };
-        let reader = std::thread::spawn(move || reader::read(source, pace, &sender, &returned));
+        let stopped = Arc::clone(&stopper.stopped);
+        let live = stopper.flag.is_some();
+        let reader = std::thread::spawn(move || {
+            // A source that has a flag delivers what it has captured and then ends.
+            let is_stopped = || !live && stopped.load(Ordering::Relaxed);
+            reader::read(source, pace, &sender, &returned, &is_stopped);
+        });
         Self { rate_hz, messages, spares, stopper, reader }
     }
 
@@ -141,11 +149,20 @@ impl Capture {
         let resampler = Resampler::new(self.rate_hz, listener.sample_rate_hz())?;
         let (event_sender, events) = bounded(EVENTS);
         let engine = Engine::new(recognizer);
-        let worker = worker::Worker::new(engine, listener, resampler, event_sender, options.status);
+        let gone = Arc::<AtomicBool>::default();
+        let worker = worker::Worker::new(
+            engine,
+            listener,
+            resampler,
+            event_sender,
+            Arc::clone(&gone),
+            options.status,
+        );
         let (messages, spares) = (self.messages, self.spares);
         let worker = std::thread::spawn(move || worker.run(&messages, &spares));
         let stopper = self.stopper;
-        Ok(Pipeline { events: Some(events), stopper, worker: Some(worker), reader: self.reader })
+        let (events, worker) = (Some(events), Some(worker));
+        Ok(Pipeline { events, gone, stopper, worker, reader: self.reader })
     }
 }
 
@@ -165,6 +182,8 @@ pub enum Waited {
 #[derive(Debug)]
 pub struct Pipeline {
     events: Option<Receiver<Event>>,
+    /// Whether nobody listens any more.
+    gone: Arc<AtomicBool>,
     stopper: Stopper,
     worker: Option<JoinHandle<()>>,
     reader: JoinHandle<()>,
@@ -225,11 +244,11 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        // Without a receiver the worker's next send fails, then the reader's.
+        // Without a receiver the worker's next send fails; if it has nothing to send it sees the flag at its next message. Without the
+        // worker the reader's next send fails.
         self.events = None;
-        if let Some(flag) = &self.stopper.flag {
-            flag.store(true, Ordering::Relaxed);
-        }
+        self.gone.store(true, Ordering::Relaxed);
+        self.stopper.stop();
         // If the queue is full the worker is not waiting for it.
         let _ = self.stopper.messages.try_send(Message::Stop);
         if let Some(worker) = self.worker.take() {

@@ -17,6 +17,7 @@ pub struct TimedWord {
     pub end: f64,
     /// Probability that the word is right, in 0..=1, as far as the model was calibrated on development data; else what the
     /// network gives the word's tokens.
+    #[serde(serialize_with = "thousandths")]
     pub conf: f32,
 }
 
@@ -39,9 +40,10 @@ pub struct Alternative {
     /// The words.
     pub text: String,
     /// Natural log-score with all weights and bonuses; only differences mean something.
+    #[serde(serialize_with = "thousandths")]
     pub score: f64,
     /// Its share of the probability of all alternatives given.
-    #[serde(default)]
+    #[serde(default, serialize_with = "thousandths")]
     pub confidence: f32,
 }
 
@@ -132,6 +134,14 @@ fn as_text<S: serde::Serializer>(
         message: String,
     }
     Text { message: error.to_string() }.serialize(serializer)
+}
+
+/// Numbers of results have the same digits wherever they are written: three behind the point at most, as times have.
+fn thousandths<S: serde::Serializer>(
+    value: &(impl Copy + Into<f64>),
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_f64(to_ms((*value).into()))
 }
 
 /// Times to the millisecond.

@@ -294,3 +294,15 @@ fn help_and_version_are_success() {
         assert!(!ran.out.is_empty());
     }
 }
+
+#[test]
+fn the_cause_of_an_error_is_told_once() {
+    let place = Place::new();
+    std::fs::remove_file(place.path().join("model.safetensors")).unwrap();
+    std::fs::create_dir(place.path().join("model.safetensors")).unwrap();
+    for arguments in [["transcribe", "one.wav"], ["transcribe", "none.wav"]] {
+        let ran = place.run(&arguments);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert_eq!(ran.err.matches("(os error").count(), 1, "{ran:?}");
+    }
+}

@@ -132,3 +132,12 @@ fn audio_of_any_kind_is_evaluated() {
     let value: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(value["speech"]["utterances"], names.len());
 }
+
+#[test]
+fn no_work_at_once_is_no_work_and_is_refused() {
+    let place = Place::new();
+    speech(&place);
+    let ran = place.run(&["evaluate", "speech", "--jobs", "0"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("--jobs"), "{ran:?}");
+}

@@ -129,3 +129,39 @@ fn several_files_share_one_document() {
     let lines = run(&place, "txt", &["one.wav", "two.wav"]);
     assert!(lines.lines().all(|l| l.starts_with("one.wav: ") || l.starts_with("two.wav: ")));
 }
+
+/// The numbers of `value` as they were written, by key, in order.
+fn numbers(value: &Value, key: &str, out: &mut Vec<(String, String)>) {
+    match value {
+        Value::Number(number) => out.push((key.to_owned(), number.to_string())),
+        Value::Array(all) => all.iter().for_each(|value| numbers(value, key, out)),
+        Value::Object(all) => all.iter().for_each(|(key, value)| numbers(value, key, out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn numbers_have_one_form_in_all_json() {
+    let place = Place::new();
+    let words = |arguments: &[&str]| {
+        let ran = place.run(arguments);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+        let last = ran.out.trim().lines().last().unwrap();
+        let whole: Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|_| serde_json::from_str(last).unwrap());
+        let mut all = Vec::new();
+        numbers(&whole, "", &mut all);
+        assert!(all.len() > 10, "{whole}");
+        for (key, number) in all {
+            let decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+            assert!(decimals <= 3, "{arguments:?}: {key} {number}");
+        }
+        whole["result"].clone()
+    };
+    let stream = words(&["transcribe", "two.wav", "--stream", "--json", "--alternatives", "3"]);
+    let whole = words(&["transcribe", "two.wav", "--json", "--alternatives", "3"]);
+    let format = ["transcribe", "two.wav", "--format", "json", "--no-endpoints"];
+    assert_eq!(stream, whole);
+    assert_eq!(stream, words(&format));
+    assert_eq!(stream, words(&["listen", "two.wav", "--no-endpoints"]));
+}

@@ -15,12 +15,14 @@ mod cli_listen;
 mod cli_trust;
 mod common;
 mod damage;
+mod docs;
 mod engine;
 mod golden;
 mod listen;
 mod media;
 #[cfg(all(feature = "mic", target_os = "linux"))]
 mod microphone;
+mod pipeline;
 mod public;
 mod robustness;
 mod rules;

@@ -7,6 +7,7 @@ mod transcribe;
 pub use search::SearchArguments;
 pub use transcribe::{FormatName, InputArguments, OutputArguments, TranscribeArguments};
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -202,7 +203,7 @@ pub struct EvaluateArguments {
     pub phones: bool,
     /// Utterances at once [default: one a core]
     #[arg(long, value_name = "N")]
-    pub jobs: Option<usize>,
+    pub jobs: Option<NonZeroUsize>,
     /// Show reference and hypothesis of every utterance on stderr
     #[arg(long)]
     pub show: bool,

@@ -92,9 +92,8 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     }
     let mut log = arguments.words.as_deref().map(WordLog::create).transpose()?;
     let mut sets: BTreeMap<String, Figures> = BTreeMap::new();
-    let jobs = arguments.jobs.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
-    });
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let jobs = arguments.jobs.map_or_else(cores, std::num::NonZeroUsize::get);
     let (work_sender, work) = bounded::<Utterance>(jobs * 2);
     let (outcome_sender, outcomes) = unbounded::<Outcome>();
     std::thread::scope(|scope| -> anyhow::Result<()> {

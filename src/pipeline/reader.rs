@@ -7,15 +7,16 @@ use crossbeam_channel::{Receiver, SendError, Sender};
 use super::{Message, PIECES_A_SECOND, Pace};
 use crate::audio::{AudioSource, Incident};
 
-/// Reads to the end, or until nobody listens.
+/// Reads to the end, or until it is stopped or nobody listens.
 pub(super) fn read(
     mut source: Box<dyn AudioSource + Send>,
     pace: Pace,
     messages: &Sender<Message>,
     spares: &Receiver<Vec<f32>>,
+    is_stopped: &dyn Fn() -> bool,
 ) {
     let _ending = Ending(messages);
-    let _ = pass_on(source.as_mut(), pace, messages, spares);
+    let _ = pass_on(source.as_mut(), pace, messages, spares, is_stopped);
 }
 
 /// Tells the worker that nothing more comes, however the reader ends.
@@ -32,13 +33,14 @@ fn pass_on(
     pace: Pace,
     messages: &Sender<Message>,
     spares: &Receiver<Vec<f32>>,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<(), SendError<Message>> {
     let rate = source.sample_rate_hz();
     let piece = (rate / PIECES_A_SECOND) as usize;
     let start = Instant::now();
     let mut samples = 0_u64;
     let mut chunk = Vec::new();
-    loop {
+    'reading: loop {
         let more = match source.next_chunk(&mut chunk) {
             Ok(more) => more,
             Err(error) => return messages.send(Message::Failed(error)),
@@ -50,10 +52,13 @@ fn pass_on(
                 Incident::Note { message } => Message::Warning(message),
             })?;
         }
-        if !more {
+        if !more || is_stopped() {
             break;
         }
         for samples_now in chunk.chunks(piece) {
+            if is_stopped() {
+                break 'reading;
+            }
             samples += samples_now.len() as u64;
             if pace == Pace::Realtime {
                 let due = start + Duration::from_secs_f64(samples as f64 / f64::from(rate));

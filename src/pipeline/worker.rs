@@ -1,6 +1,7 @@
 //! The thread that transcribes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -18,6 +19,8 @@ pub(super) struct Worker {
     resampler: Resampler,
     resampled: Vec<f32>,
     events: Sender<Event>,
+    /// Whether the caller no longer listens.
+    gone: Arc<AtomicBool>,
     status: bool,
 }
 
@@ -43,9 +46,10 @@ impl Worker {
         listener: Listener,
         resampler: Resampler,
         events: Sender<Event>,
+        gone: Arc<AtomicBool>,
         status: bool,
     ) -> Self {
-        Self { engine, listener, resampler, resampled: Vec::new(), events, status }
+        Self { engine, listener, resampler, resampled: Vec::new(), events, gone, status }
     }
 
     pub fn run(mut self, messages: &Receiver<Message>, spares: &Sender<Vec<f32>>) {
@@ -60,6 +64,9 @@ impl Worker {
         spares: &Sender<Vec<f32>>,
     ) -> Result<()> {
         for message in messages {
+            if self.gone.load(Ordering::Relaxed) {
+                return Err(End::Gone);
+            }
             match message {
                 Message::Piece { samples, captured } => {
                     self.resampled.clear();

@@ -1,7 +1,6 @@
 //! JSON with the keys that Vosk made common, and more.
 
 use serde::Serialize;
-use serde_json::Value;
 use vivavoce::transcript::{Alternative, TimedWord};
 
 use super::{Transcript, span_ms};
@@ -14,7 +13,7 @@ struct Document<'a> {
     latency: &'a str,
     duration: f64,
     text: String,
-    result: Vec<Value>,
+    result: Vec<&'a TimedWord>,
     /// Readings of the only segment.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     alternatives: &'a [Alternative],
@@ -31,7 +30,7 @@ struct Segment<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(transcript: &'a Transcript) -> serde_json::Result<Self> {
+    fn new(transcript: &'a Transcript) -> Self {
         let segments = transcript.segments.iter().map(|segment| {
             let (start, end) = span_ms(&segment.result);
             Segment {
@@ -45,37 +44,26 @@ impl<'a> Document<'a> {
             [only] => only.alternatives.as_slice(),
             _ => &[],
         };
-        Ok(Self {
+        Self {
             file: &transcript.file,
             id: &transcript.name,
             model: &transcript.model,
             latency: &transcript.latency,
             duration: (transcript.duration_s * 1000.0).round() / 1000.0,
             text: transcript.text(),
-            result: transcript.words().map(word).collect::<Result<_, _>>()?,
+            result: transcript.words().collect(),
             alternatives: only,
             segments: segments.collect(),
-        })
-    }
-}
-
-/// A word with its numbers rounded to thousandths, as other formats have them.
-fn word(word: &TimedWord) -> serde_json::Result<Value> {
-    let mut value = serde_json::to_value(word)?;
-    for number in value.as_object_mut().into_iter().flat_map(|object| object.values_mut()) {
-        if let Some(exact) = number.as_f64() {
-            *number = ((exact * 1000.0).round() / 1000.0).into();
         }
     }
-    Ok(value)
 }
 
 pub fn document(transcript: &Transcript) -> anyhow::Result<String> {
-    Ok(serde_json::to_string_pretty(&Document::new(transcript)?)? + "\n")
+    Ok(serde_json::to_string_pretty(&Document::new(transcript))? + "\n")
 }
 
 pub fn document_line(transcript: &Transcript) -> anyhow::Result<String> {
-    Ok(serde_json::to_string(&Document::new(transcript)?)? + "\n")
+    Ok(serde_json::to_string(&Document::new(transcript))? + "\n")
 }
 
 /// A final result as a stream gives it, with the file where there are several.

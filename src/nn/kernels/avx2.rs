@@ -1,11 +1,12 @@
 //! AVX2 with fused multiply-add and half-precision conversion.
 
 use std::arch::x86_64::{
-    __m256, _mm_loadu_si128, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps,
+    __m256, _mm_loadl_epi64, _mm_loadu_si128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
+    _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
     _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
-use super::{Kernels, LANES, Panel, Tile, int8, portable};
+use super::{Kernels, LANES, Panel, Tile, int8};
 
 /// Values in a register.
 const WIDTH: usize = 8;
@@ -55,10 +56,9 @@ fn tile(tile: &Tile<'_>, y: &mut [f32]) {
 
 fn run<const ROWS: usize, const REGISTERS: usize>(tile: &Tile<'_>, y: &mut [f32]) {
     match tile.panel {
-        Panel::F32(w) => run_as::<f32, ROWS, REGISTERS>(tile, w, y),
-        Panel::F16(w) => run_as::<u16, ROWS, REGISTERS>(tile, w, y),
-        // Packed so only for machines with wider registers.
-        Panel::Bytes(..) => portable::tile(tile, y),
+        Panel::F32(w) => run_as::<f32, ROWS, REGISTERS>(tile, w, &[], y),
+        Panel::F16(w) => run_as::<u16, ROWS, REGISTERS>(tile, w, &[], y),
+        Panel::Bytes(w, scales) => run_as::<i8, ROWS, REGISTERS>(tile, w, scales, y),
     }
 }
 
@@ -66,15 +66,18 @@ fn run<const ROWS: usize, const REGISTERS: usize>(tile: &Tile<'_>, y: &mut [f32]
 fn run_as<W: Weight, const ROWS: usize, const REGISTERS: usize>(
     tile: &Tile<'_>,
     weights: &[W],
+    scales: &[f32],
     y: &mut [f32],
 ) {
     tile.check(y);
+    assert!(!W::SCALED || scales.len() == tile.width);
     assert!(tile.rows == ROWS && tile.width.is_multiple_of(REGISTERS * WIDTH));
     assert_eq!(weights.len(), tile.panel.len());
     for offset in (0..tile.width).step_by(REGISTERS * WIDTH) {
         // SAFETY: the table exists only where avx2, fma and f16c were detected, `check` has proved
         // that ROWS rows of inputs, the panel and ROWS rows of outputs lie inside their slices,
-        // and `offset + REGISTERS * WIDTH` stays within the panel's width.
+        // `offset + REGISTERS * WIDTH` stays within the panel's width, and where weights are scaled
+        // there are as many scales.
         unsafe {
             sums::<W, ROWS, REGISTERS>(
                 tile.x.as_ptr(),
@@ -82,6 +85,7 @@ fn run_as<W: Weight, const ROWS: usize, const REGISTERS: usize>(
                 tile.inputs(),
                 weights.as_ptr().add(offset),
                 tile.width,
+                if W::SCALED { scales.as_ptr().add(offset) } else { scales.as_ptr() },
                 y.as_mut_ptr().add(offset),
                 tile.y_stride,
             );
@@ -91,12 +95,28 @@ fn run_as<W: Weight, const ROWS: usize, const REGISTERS: usize>(
 
 /// A stored weight.
 trait Weight: Copy {
-    /// [`WIDTH`] weights as `f32`.
+    /// Whether each output has a scale.
+    const SCALED: bool = false;
+
+    /// [`WIDTH`] weights as `f32`, without their scales.
     ///
     /// # Safety
     /// Needs avx2 and f16c and that many values at `p`.
     #[expect(unsafe_code, reason = "vector load through a pointer")]
     unsafe fn load(p: *const Self) -> __m256;
+}
+
+/// An 8-bit integer.
+impl Weight for i8 {
+    const SCALED: bool = true;
+
+    #[expect(unsafe_code, reason = "vector load through a pointer")]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(p: *const Self) -> __m256 {
+        // SAFETY: the caller's promise; the 64 bits are [`WIDTH`] values.
+        let bytes = unsafe { _mm_loadl_epi64(p.cast()) };
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
+    }
 }
 
 impl Weight for f32 {
@@ -120,9 +140,10 @@ impl Weight for u16 {
 
 /// # Safety
 /// Needs avx2, fma and f16c; `x` holds ROWS rows of `inputs`, `w` `inputs` rows and `y` ROWS rows of
-/// `REGISTERS * WIDTH` values at the given strides.
+/// `REGISTERS * WIDTH` values at the given strides; if weights are scaled, `scales` as many.
 #[expect(unsafe_code, reason = "vector loads and stores through pointers")]
 #[expect(clippy::needless_range_loop, reason = "two arrays advance together")]
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn sums<W: Weight, const ROWS: usize, const REGISTERS: usize>(
     x: *const f32,
@@ -130,6 +151,7 @@ unsafe fn sums<W: Weight, const ROWS: usize, const REGISTERS: usize>(
     inputs: usize,
     w: *const W,
     w_stride: usize,
+    scales: *const f32,
     y: *mut f32,
     y_stride: usize,
 ) {
@@ -145,6 +167,10 @@ unsafe fn sums<W: Weight, const ROWS: usize, const REGISTERS: usize>(
             let mut weights = [_mm256_setzero_ps(); REGISTERS];
             for g in 0..REGISTERS {
                 weights[g] = W::load(w.add(k * w_stride + g * WIDTH));
+                if W::SCALED {
+                    let scale = _mm256_loadu_ps(scales.add(g * WIDTH));
+                    weights[g] = _mm256_mul_ps(weights[g], scale);
+                }
             }
             for r in 0..ROWS {
                 let value = _mm256_set1_ps(*x.add(r * x_stride + k));

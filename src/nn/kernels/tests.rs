@@ -241,19 +241,17 @@ fn weights_widened_when_used_change_no_bit() {
         PackedMatrix::pack_as(&full, n, k, false),
         PackedMatrix::pack_widened(&values, &scales, k),
     ];
-    for batch in [1, 2, 9] {
-        let [full, widened] = matrices.each_ref().map(|matrix| {
-            let mut y = noise(batch * n, 3);
-            let rows = Rows { data: &x, stride: k };
-            kernels().accumulate(
-                matrix,
-                batch,
-                rows,
-                RowsMut { data: &mut y, stride: n },
-                &mut Activations::default(),
-            );
-            y
-        });
-        assert_eq!(full, widened, "{batch}");
+    // Every table, so that a machine with AVX-512 tests what one with AVX2 alone runs.
+    for kernels in Kernels::available() {
+        for batch in [1, 2, 3, 4, 5, 6, 9] {
+            let [full, widened] = matrices.each_ref().map(|matrix| {
+                let mut y = noise(batch * n, 3);
+                let out = RowsMut { data: &mut y, stride: n };
+                let rows = Rows { data: &x, stride: k };
+                kernels.accumulate(matrix, batch, rows, out, &mut Activations::default());
+                y
+            });
+            assert_eq!(full, widened, "{kernels:?} {batch}");
+        }
     }
 }
