@@ -30,18 +30,19 @@ fi
 default=
 if [ ! -f models/en-small/model.safetensors ]; then
     skip "the embedded model: models/en-small is absent"
-    default="--no-default-features --features media"
-    all="--no-default-features --features media$microphone"
+    default="--no-default-features --features cli,media"
+    all="--no-default-features --features cli,media$microphone"
 else
     all="--features media$microphone"
 fi
 # shellcheck disable=SC2086
-for features in "$default" --no-default-features "$all"; do
+for features in "$default" --no-default-features "--no-default-features --features cli" "$all"; do
     step cargo clippy --quiet --all-targets $features -- -D warnings
 done
 # shellcheck disable=SC2086
 step cargo test --quiet $default
-step cargo test --quiet --lib --test integration --no-default-features
+step cargo test --quiet --lib --no-default-features
+step cargo test --quiet --lib --test integration --no-default-features --features cli
 step cargo test --quiet $default --test integration public:: -- --ignored
 # shellcheck disable=SC2086
 step cargo test --quiet --lib --test integration $all

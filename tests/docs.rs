@@ -22,9 +22,9 @@ impl Document {
 
     /// The first example in `language` behind `heading` is `expected`.
     fn example(&mut self, heading: &str, language: &str, expected: &str) {
-        let (path, text) = (&self.path, &self.text);
+        let (path, text) = (self.path.display(), &self.text);
         let opening = format!("```{language}\n");
-        let begin = text.find(heading).unwrap_or_else(|| panic!("no {heading} in {path:?}"));
+        let begin = text.find(heading).unwrap_or_else(|| panic!("no {heading} in {path}"));
         let begin = begin + text[begin..].find(&opening).unwrap() + opening.len();
         let end = begin + text[begin..].find("```").unwrap();
         if std::env::var_os("VIVAVOCE_WRITE_DOCS").is_some() {
@@ -33,7 +33,7 @@ impl Document {
             return;
         }
         let found = &text[begin..end];
-        assert_eq!(found, expected, "{path:?}, {heading}: see the head of tests/docs.rs");
+        assert_eq!(found, expected, "{path}, {heading}: see the head of tests/docs.rs");
     }
 }
 

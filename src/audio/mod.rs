@@ -14,7 +14,9 @@ mod riff;
 mod wav;
 mod whole;
 
-pub use file::{BoxedSource, EXTENSIONS, MARK_BYTES, from_bytes, from_stream, is_container, open};
+pub use file::{BoxedSource, from_bytes, from_stream, open};
+#[doc(hidden)]
+pub use file::{EXTENSIONS, MARK_BYTES, is_container};
 #[cfg(feature = "media")]
 #[doc(hidden)]
 pub use media::MediaSource;
@@ -23,6 +25,7 @@ pub use media::MediaSource;
 pub use opus::OpusSource;
 pub use raw::{RawFormat, RawSource};
 pub use resample::Resampler;
+#[doc(hidden)]
 pub use wav::WavSource;
 
 use std::sync::Arc;
@@ -32,6 +35,7 @@ use std::time::Instant;
 use crate::error::Result;
 
 /// Rates that sources and the resampler accept.
+#[doc(hidden)]
 pub const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
 /// What may happen to a live source.

@@ -61,19 +61,17 @@ impl Drawing for Heat<'_> {
         let shift = f64::from(trace.frame_shift_ms) / 1000.0;
         let (low, high) = FEATURE_RANGE;
         // Two rows and two bins a cell: as fine as the drawing shows.
-        sound.draw_series(trace.features.chunks_exact(2 * bins).enumerate().flat_map(
-            |(t, pair)| {
-                (0..bins / 2).map(move |bin| {
-                    let (first, second) = pair.split_at(bins);
-                    let cell =
-                        [first[2 * bin], first[2 * bin + 1], second[2 * bin], second[2 * bin + 1]];
-                    let value = cell.iter().sum::<f32>() / 4.0;
-                    let (x, y) = (2.0 * t as f64 * shift, 2.0 * bin as f64);
-                    let place = [(x, y), (x + 2.0 * shift, y + 2.0)];
-                    Rectangle::new(place, shade((value - low) / (high - low)).filled())
-                })
-            },
-        ))?;
+        let features = &trace.features;
+        sound.draw_series((0..features.nrows() / 2).flat_map(|t| {
+            (0..bins / 2).map(move |bin| {
+                let cell = [(0, 0), (0, 1), (1, 0), (1, 1)];
+                let value = cell.map(|(i, j)| features[[2 * t + i, 2 * bin + j]]);
+                let value = value.iter().sum::<f32>() / 4.0;
+                let (x, y) = (2.0 * t as f64 * shift, 2.0 * bin as f64);
+                let place = [(x, y), (x + 2.0 * shift, y + 2.0)];
+                Rectangle::new(place, shade((value - low) / (high - low)).filled())
+            })
+        }))?;
         sound
             .configure_mesh()
             .disable_mesh()

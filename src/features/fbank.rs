@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use realfft::num_complex::Complex32;
-use realfft::{RealFftPlanner, RealToComplex};
+use realfft::{RealToComplex, RealToComplexEven, RealToComplexOdd};
+use rustfft::FftPlanner;
+use rustfft::num_complex::Complex32;
 
 use super::{MelBank, Normalizer};
 use crate::config::FeatureConfig;
@@ -133,7 +134,13 @@ impl FeatureExtractor {
                 (0.5 - 0.5 * phase.cos()) as f32
             })
             .collect();
-        let fft = RealFftPlanner::new().plan_fft_forward(config.fft_size);
+        // What rustfft plans for this machine, of half the length where that is even, and what makes a real transform of it.
+        let (size, mut planner) = (config.fft_size, FftPlanner::new());
+        let fft: Arc<dyn RealToComplex<f32>> = if size.is_multiple_of(2) {
+            Arc::new(RealToComplexEven::new(size, &mut planner))
+        } else {
+            Arc::new(RealToComplexOdd::new(size, &mut planner))
+        };
         Ok(Self {
             length,
             shift,

@@ -114,6 +114,7 @@ impl Listener {
     }
 
     /// Whether the network sleeps.
+    #[doc(hidden)]
     pub fn is_asleep(&self) -> bool {
         self.gate.as_ref().is_some_and(|gate| gate.asleep)
     }
@@ -203,6 +204,7 @@ impl Listener {
     }
 
     /// What is known of the segment.
+    #[doc(hidden)]
     pub fn partial(&self) -> Partial {
         self.session.partial()
     }

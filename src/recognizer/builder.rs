@@ -27,7 +27,7 @@ enum Files {
     Bytes(BTreeMap<String, Bytes>),
 }
 
-/// How to load a [`Recognizer`]; says nothing else, it takes the model that is compiled in.
+/// How to load a [`Recognizer`]. Told nothing else, it takes the model that is compiled in (feature `embed-model`).
 ///
 /// ```no_run
 /// # fn main() -> vivavoce::Result<()> {
@@ -69,13 +69,6 @@ impl RecognizerBuilder {
         };
         files.insert(name.into(), contents.into());
         self.files = Files::Bytes(files);
-        self
-    }
-
-    /// Takes the model that is compiled in (feature `embed-model`), as if nothing else was said.
-    #[must_use]
-    pub fn embedded(mut self) -> Self {
-        self.files = Files::Embedded;
         self
     }
 

@@ -197,11 +197,13 @@ impl Recognizer {
 
 impl Hotwords {
     /// Number of lines that name words.
+    #[doc(hidden)]
     pub fn num_phrases(&self) -> usize {
         self.0.num_phrases
     }
 
     /// Words whose pronunciation was guessed from their letters.
+    #[doc(hidden)]
     pub fn guessed(&self) -> &[String] {
         &self.0.guessed
     }

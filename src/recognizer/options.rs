@@ -106,6 +106,7 @@ impl StreamOptions {
 
     /// Share of the network's own expectation of tokens that is taken back, instead of the model's.
     #[must_use]
+    #[doc(hidden)]
     pub fn prior_weight(mut self, share: impl Into<Option<f32>>) -> Self {
         self.prior_weight = share.into();
         self
@@ -113,6 +114,7 @@ impl StreamOptions {
 
     /// Nats added to the end-of-block symbol's logit instead of the model's; below 0 more is spoken.
     #[must_use]
+    #[doc(hidden)]
     pub fn end_of_block_bias(mut self, nats: impl Into<Option<f32>>) -> Self {
         self.end_of_block_bias = nats.into();
         self

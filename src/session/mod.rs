@@ -89,6 +89,7 @@ pub struct Session {
 
 impl Session {
     /// Rate of the samples it wants.
+    #[doc(hidden)]
     pub fn sample_rate_hz(&self) -> u32 {
         self.recognizer.config().features.sample_rate_hz
     }
@@ -106,6 +107,7 @@ impl Session {
     }
 
     /// Audio accepted, in seconds, without the padding at the end.
+    #[doc(hidden)]
     pub fn time_s(&self) -> f64 {
         self.samples as f64 / f64::from(self.sample_rate_hz())
     }
@@ -167,6 +169,7 @@ impl Session {
     }
 
     /// Whether the words have changed since the last call.
+    #[doc(hidden)]
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -182,6 +185,7 @@ impl Session {
 
     /// A segment is over: settles on the best words of the blocks that were run, without padding; what has not yet filled a block
     /// belongs to the next segment. Go on with [`Session::next_segment`].
+    #[doc(hidden)]
     pub fn settle(&mut self) {
         if self.phase == Phase::Open {
             self.phase = Phase::Settled;
@@ -196,6 +200,7 @@ impl Session {
 
     /// Begins a new segment in the same stream: search starts afresh, the encoder remembers. Times go on. After
     /// [`Session::finish`] it is a [`Session::reset`], since the encoder has heard the padding.
+    #[doc(hidden)]
     pub fn next_segment(&mut self) {
         if self.phase.has_ended() {
             self.reset();
@@ -268,6 +273,7 @@ impl Session {
     }
 
     /// Bytes that this stream holds besides the shared model and the engine.
+    #[doc(hidden)]
     pub fn num_bytes(&self) -> usize {
         let words = [&self.confirmed, &self.tentative, &self.before];
         self.encoder.num_bytes()

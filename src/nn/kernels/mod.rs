@@ -95,13 +95,11 @@ impl Kernels {
 
     /// All that this machine can run, slowest first.
     pub fn available() -> Vec<Self> {
-        let mut all = vec![Self::portable()];
         #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(avx2::table());
-            all.extend(avx512::table());
-        }
-        all
+        let vector = [avx2::table(), avx512::table()];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vector: [Option<Self>; 0] = [];
+        std::iter::once(Self::portable()).chain(vector.into_iter().flatten()).collect()
     }
 
     /// Name of the instruction set.
