@@ -30,6 +30,7 @@ fi
 default=
 if [ ! -f models/en-small/model.safetensors ]; then
     skip "the embedded model: models/en-small is absent"
+    export VIVAVOCE_WITHOUT_MODEL=1
     default="--no-default-features --features cli,media"
     all="--no-default-features --features cli,media$microphone"
 else

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Instant;
 
-use vivavoce::nn::kernels::{Activations, Kernels};
-use vivavoce::nn::{PackedMatrix, Rows, RowsMut};
+use vivavoce::nn::kernels::Kernels;
+use vivavoce::nn::{Activations, PackedMatrix, Rows, RowsMut};
 
 fn main() {
     let mut activations = Activations::default();
@@ -28,7 +28,7 @@ fn main() {
                     for _ in 0..repeats {
                         let rows = Rows { data: black_box(&x), stride: k };
                         let out = RowsMut { data: black_box(&mut y), stride: n };
-                        kernels.accumulate(&packed, batch, rows, out, &mut activations);
+                        packed.accumulate(&kernels, batch, rows, out, &mut activations);
                     }
                     best = best.min(start.elapsed().as_secs_f64());
                 }

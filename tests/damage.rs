@@ -8,6 +8,8 @@ use crate::common::root;
 
 /// Shorter by less is no loss: a frame of any codec.
 const FRAME_S: f64 = 0.1;
+/// Files with compressed audio, of all kinds together.
+const LEAST_KINDS: usize = 15;
 /// Mutants of each file.
 const MUTANTS: u32 = 100;
 
@@ -90,18 +92,34 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn nothing_is_lost_in_silence() {
-    let mut losses = Vec::new();
-    for (name, whole) in seeds() {
+    let (mut losses, mut refused, mut warned, mut fine) = (Vec::new(), 0, 0, 0);
+    let seeds = seeds();
+    // Every kind of file that can be read, and none that was forgotten.
+    assert!(
+        seeds.len() >= if cfg!(feature = "media") { LEAST_KINDS } else { 1 },
+        "{}",
+        seeds.len()
+    );
+    let cases = seeds.len() * MUTANTS as usize;
+    for (name, whole) in seeds {
         let (whole_s, warnings) = hear(&name, &whole).unwrap();
         assert!(warnings.is_empty(), "{name}: {warnings:?}");
         let mut dice = Dice(88_172_645_463_325_252);
         for _ in 0..MUTANTS {
             let (what, bytes) = mutant(&whole, &mut dice);
             let heard = hear(&name, &bytes);
+            match &heard {
+                Err(_) => refused += 1,
+                Ok((_, warnings)) if !warnings.is_empty() => warned += 1,
+                Ok(_) => fine += 1,
+            }
             if is_silent_loss(whole_s, &heard) {
                 losses.push(format!("{name}: {what}: {heard:?} of {whole_s}"));
             }
         }
     }
+    println!("{cases} damaged files: {refused} refused, {warned} with warnings, {fine} without");
+    assert_eq!(refused + warned + fine, cases);
+    assert!(refused > 0 && warned > cases / 20, "{refused} refused, {warned} warned");
     assert!(losses.is_empty(), "{} silent losses:\n{}", losses.len(), losses.join("\n"));
 }

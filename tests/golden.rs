@@ -7,9 +7,9 @@ use vivavoce::attention::KeyValues;
 use vivavoce::features::{FeatureExtractor, Normalizer};
 use vivavoce::model::{Model, StepScratch};
 use vivavoce::search::StepScorer;
-use vivavoce::{Recognizer, SearchKind, StreamOptions};
+use vivavoce::{Precision, Recognizer, SearchKind, StreamOptions};
 
-use crate::common::{Solo, load_model};
+use crate::common::{Solo, in_8_bits, load_model};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -181,4 +181,34 @@ fn greedy_tokens_of_whole_sessions_equal_pytorch() {
             assert_eq!(got, case.ids(&format!("greedy{key}")), "{}: utterance {i}", case.name);
         }
     }
+}
+
+/// What `en-small` is built of, with its matrices in 8 bits: the stages stay near `PyTorch`'s, and nearer still to those of the same
+/// weights widened to 32 bits.
+#[test]
+fn stages_of_the_shipped_architecture_in_8_bits_stay_near_pytorch() {
+    let name = "context-layers";
+    let case = cases().into_iter().find(|case| case.name == name).expect("the case");
+    let files = in_8_bits(name);
+    let load = |precision| {
+        Model::from_bytes(&files["config.json"], &files["model.safetensors"], precision).unwrap()
+    };
+    let features = case.floats("features").unwrap();
+    let encode = |model: &Model| {
+        let mut out = Vec::new();
+        model.encode_into(&mut model.encoder_state(), &features, &mut out);
+        out
+    };
+    let expected = case.floats("encoder").unwrap();
+    let size = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let away = |got: &[f32], from: &[f32]| {
+        assert_eq!(got.len(), from.len());
+        let difference: Vec<f32> = got.iter().zip(from).map(|(a, b)| a - b).collect();
+        size(&difference) / size(from)
+    };
+    let (eight, wide) = (encode(&load(Precision::Int8)), encode(&load(Precision::F32)));
+    let (from_pytorch, from_wide) = (away(&eight, &expected), away(&eight, &wide));
+    println!("8 bits: {from_pytorch:.4} of the encoder from PyTorch, {from_wide:.4} from 32 bits");
+    assert!(from_pytorch > 0.0 && from_wide > 0.0, "not computed in 8 bits");
+    assert!(from_pytorch < 0.05 && from_wide < 0.05, "{from_pytorch} {from_wide}");
 }

@@ -166,7 +166,7 @@ fn only_the_server_opens_sockets() {
 
 #[test]
 fn every_file_can_be_read_at_a_sitting() {
-    let test_file = |path: &Path| path.file_name().is_some_and(|n| n == "tests.rs");
+    let test_file = |path: &Path| path.iter().any(|part| part == "tests.rs" || part == "tests");
     for (_, path, text) in files() {
         let lines = text.lines().count();
         assert!(lines <= 350 || test_file(&path), "{}: {lines} lines", path.display());

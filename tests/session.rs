@@ -15,16 +15,14 @@ struct Run {
     partials: Vec<Partial>,
 }
 
-/// Transcribes `samples` in pieces that end at `cuts`. Beyond each piece lies NaN, so that reading too far shows.
+/// Transcribes `samples` in pieces that end at `cuts`.
 fn run(recognizer: &Recognizer, search: SearchKind, samples: &[f32], cuts: &[usize]) -> Run {
     let options = StreamOptions::default().search(search);
     let mut session = Solo::new(recognizer, &options);
     let mut partials = Vec::new();
     let mut start = 0;
     for &end in cuts.iter().chain(&[samples.len()]) {
-        let mut buffer = samples[start..end].to_vec();
-        buffer.resize(end - start + 1000, f32::NAN);
-        if session.accept_waveform(&buffer[..end - start]).unwrap() {
+        if session.accept_waveform(&samples[start..end]).unwrap() {
             partials.push(session.partial());
         }
         start = end;

@@ -104,11 +104,7 @@ proptest! {
         let mut start = 0;
         for cut in cuts {
             frames.clear();
-            // What lies beyond the cut must not be seen.
-            let mut chunk = samples[start..cut].to_vec();
-            chunk.reserve(1000);
-            chunk.spare_capacity_mut().iter_mut().for_each(|v| { v.write(f32::NAN); });
-            heard.accept(&chunk).unwrap();
+            heard.accept(&samples[start..cut]).unwrap();
             fbank.frames_into(&mut heard, &mut frames);
             model.encode_into(&mut state, &frames, &mut out);
             start = cut;

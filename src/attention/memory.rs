@@ -1,6 +1,6 @@
 //! What attention keeps of the encoder frames.
 
-use crate::nn::kernels::Activations;
+use crate::nn::Activations;
 
 /// Keys and values of the latest encoder frames, computed once a frame.
 #[derive(Debug, Clone, Default)]

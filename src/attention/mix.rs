@@ -1,6 +1,7 @@
 //! How the weights of the frames become one context.
 
-use crate::nn::kernels::{Activations, kernels};
+use crate::nn::Activations;
+use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Lstm, Rows, RowsMut};
 
 /// Added to the variance of keys in an area before the root.

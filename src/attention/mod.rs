@@ -12,7 +12,8 @@ pub use mix::{AreaKey, Areas, Mix, Modulation, Prediction};
 pub use score::{LOCATION_FILTERS, LOCATION_TAPS, PositionBias, Score};
 pub use window::Window;
 
-use crate::nn::kernels::{Activations, kernels};
+use crate::nn::Activations;
+use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Rows, RowsMut};
 use look::{Row, Sight};
 

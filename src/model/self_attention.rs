@@ -3,7 +3,8 @@
 use super::weights::Weights;
 use crate::config::{EncoderConfig, SelfAttentionConfig};
 use crate::error::Result;
-use crate::nn::kernels::{Activations, kernels};
+use crate::nn::Activations;
+use crate::nn::kernels::kernels;
 use crate::nn::{LayerNorm, Linear};
 
 /// One residual layer.

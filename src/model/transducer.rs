@@ -5,7 +5,8 @@ use super::weights::Weights;
 use crate::attention::{Attention, AttentionScratch, BlockView};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::kernels::{Activations, kernels};
+use crate::nn::Activations;
+use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
 use crate::search::NUM_PLACES;
 use crate::tokens::TokenId;
@@ -186,7 +187,7 @@ impl Transducer {
             let contexts =
                 Rows { data: &states[self.recurrent_size()..], stride: self.state_size() };
             let gates = RowsMut { data: &mut scratch.gates, stride: width };
-            kernels().accumulate(context_input, batch, contexts, gates, &mut scratch.activations);
+            context_input.accumulate(kernels(), batch, contexts, gates, &mut scratch.activations);
         }
     }
 

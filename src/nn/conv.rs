@@ -1,7 +1,9 @@
 //! The convolution of the front end: 3x3, stride 2, streaming in time, followed by `ReLU`.
 
-use super::kernels::{Activations, kernels};
-use super::matrix::{PackedMatrix, Rows, RowsMut};
+use super::int8::Activations;
+use super::kernels::kernels;
+use super::matrix::PackedMatrix;
+use super::rows::{Rows, RowsMut};
 
 /// Size of the kernel in time and in frequency.
 const KERNEL: usize = 3;
@@ -131,8 +133,8 @@ impl Conv2d {
             out.extend_from_slice(&self.bias);
         }
         let y = &mut out[first..];
-        kernels().accumulate(
-            &self.weight,
+        self.weight.accumulate(
+            kernels(),
             rows,
             Rows { data: patches, stride: self.weight.inputs() },
             RowsMut { data: y, stride: channels },

@@ -1,7 +1,9 @@
 //! `y = x W^T + b`.
 
-use super::kernels::{Activations, kernels};
-use super::matrix::{PackedMatrix, Rows, RowsMut};
+use super::int8::Activations;
+use super::kernels::kernels;
+use super::matrix::PackedMatrix;
+use super::rows::{Rows, RowsMut};
 
 /// A fully connected layer.
 #[derive(Debug)]
@@ -77,6 +79,6 @@ impl Linear {
         for row in y[..batch * stride].chunks_exact_mut(stride) {
             row.copy_from_slice(&self.bias);
         }
-        kernels().accumulate(&self.weight, batch, x, RowsMut { data: y, stride }, activations);
+        self.weight.accumulate(kernels(), batch, x, RowsMut { data: y, stride }, activations);
     }
 }

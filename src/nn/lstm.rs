@@ -1,7 +1,9 @@
 //! Long short-term memory (Hochreiter & Schmidhuber, 1997) with `PyTorch`'s gates and two biases.
 
-use super::kernels::{Activations, kernels};
-use super::matrix::{PackedMatrix, Rows, RowsMut};
+use super::int8::Activations;
+use super::kernels::kernels;
+use super::matrix::PackedMatrix;
+use super::rows::{Rows, RowsMut};
 
 /// One layer. Gate order: input, forget, cell, output.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Lstm {
             row.copy_from_slice(&self.bias);
         }
         let gates = RowsMut { data: gates, stride };
-        kernels().accumulate(&self.input, batch, x, gates, activations);
+        self.input.accumulate(kernels(), batch, x, gates, activations);
     }
 
     /// Advances `batch` independent sequences by one step. `gates` `[batch, 4 * hidden]` comes
@@ -91,7 +93,7 @@ impl Lstm {
     ) {
         let stride = 4 * self.hidden;
         let sums = RowsMut { data: gates, stride };
-        kernels().accumulate(&self.recurrent, batch, states, sums, activations);
+        self.recurrent.accumulate(kernels(), batch, states, sums, activations);
         for (b, gates) in gates.chunks_exact(stride).take(batch).enumerate() {
             let old_c = &states.data[b * states.stride + self.hidden..][..self.hidden];
             let (h, c) = next.data[b * next.stride..][..2 * self.hidden].split_at_mut(self.hidden);
@@ -118,7 +120,7 @@ impl Lstm {
         let (hidden, stride) = (self.hidden, 4 * self.hidden);
         let old = Rows { data: h, stride: hidden };
         let sums = RowsMut { data: gates, stride };
-        kernels().accumulate(&self.recurrent, batch, old, sums, activations);
+        self.recurrent.accumulate(kernels(), batch, old, sums, activations);
         let rows = gates.chunks_exact(stride).zip(h.chunks_exact_mut(hidden));
         let rows = rows.zip(c.chunks_exact_mut(hidden)).zip(residual.chunks_exact_mut(hidden));
         for (((gates, h), c), x) in rows.take(batch) {

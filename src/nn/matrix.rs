@@ -1,54 +1,11 @@
-//! Views of rows and weight matrices packed for the kernels.
+//! Weight matrices packed for the kernels.
 
 use half::f16;
 
-use super::kernels::int8::{GROUP, ZERO};
-use super::kernels::{LANES, PANEL, kernels};
-
-const CACHE_LINE_BYTES: usize = 64;
-
-/// Rows of equal length, `stride` values from the start of one to the start of the next.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    /// First row onward.
-    pub data: &'a [f32],
-    /// Distance between rows.
-    pub stride: usize,
-}
-
-/// Mutable [`Rows`].
-#[derive(Debug)]
-pub struct RowsMut<'a> {
-    /// First row onward.
-    pub data: &'a mut [f32],
-    /// Distance between rows.
-    pub stride: usize,
-}
-
-/// Values that start on a cache line.
-#[derive(Debug)]
-struct Aligned<T> {
-    data: Vec<T>,
-    offset: usize,
-}
-
-impl<T: Copy + Default> Aligned<T> {
-    fn new(len: usize) -> Self {
-        let line = CACHE_LINE_BYTES / size_of::<T>();
-        let data = vec![T::default(); len + line];
-        // The buffer is never reallocated, so the alignment found here lasts.
-        let offset = data.as_ptr().align_offset(CACHE_LINE_BYTES).min(line);
-        Self { data, offset }
-    }
-
-    fn slice(&self, start: usize, len: usize) -> &[T] {
-        &self.data[self.offset + start..][..len]
-    }
-
-    fn slice_mut(&mut self) -> &mut [T] {
-        &mut self.data[self.offset..]
-    }
-}
+use super::aligned::Aligned;
+use super::int8::{Activations, Int8Matrix};
+use super::kernels::{Kernels, LANES, MAX_TILE_ROWS, PANEL, Panel, Tile, kernels};
+use super::rows::{Rows, RowsMut};
 
 #[derive(Debug)]
 enum Storage {
@@ -58,25 +15,6 @@ enum Storage {
     /// To be widened to `f32` and multiplied by the scale of their output, padded.
     Bytes(Aligned<i8>, Vec<f32>),
     I8(Int8Matrix),
-}
-
-/// Weights `[inputs, width]` of one panel.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Panel<'a> {
-    F32(&'a [f32]),
-    F16(&'a [u16]),
-    /// Values and the scales of the outputs.
-    Bytes(&'a [i8], &'a [f32]),
-}
-
-impl Panel<'_> {
-    pub fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::F16(values) => values.len(),
-            Self::Bytes(values, _) => values.len(),
-        }
-    }
 }
 
 /// A weight matrix `[outputs, inputs]` rearranged into panels of [`PANEL`] outputs, each
@@ -159,14 +97,6 @@ impl PackedMatrix {
         Self { outputs, inputs, storage: Storage::I8(Int8Matrix::pack(values, scales, inputs)) }
     }
 
-    /// The matrix, if its weights are 8-bit numbers.
-    pub(super) fn int8(&self) -> Option<&Int8Matrix> {
-        match &self.storage {
-            Storage::I8(matrix) => Some(matrix),
-            _ => None,
-        }
-    }
-
     /// Whether it is multiplied in 8 bits.
     pub fn is_int8(&self) -> bool {
         matches!(self.storage, Storage::I8(_))
@@ -182,12 +112,56 @@ impl PackedMatrix {
         self.inputs
     }
 
+    /// `y[b, n] += sum_k x[b, k] w[n, k]` for the first `batch` rows; `activations` is where rows stand in 8 bits if the weights do.
+    ///
+    /// # Panics
+    /// If a slice is too short for `batch` rows.
+    pub fn accumulate(
+        &self,
+        kernels: &Kernels,
+        batch: usize,
+        x: Rows<'_>,
+        y: RowsMut<'_>,
+        activations: &mut Activations,
+    ) {
+        if let Storage::I8(matrix) = &self.storage {
+            return matrix.accumulate(kernels, batch, x, y, activations);
+        }
+        let RowsMut { data: y, stride: y_stride } = y;
+        let mut edge = [0.0; MAX_TILE_ROWS * PANEL];
+        for (first, outputs, panel) in self.panels() {
+            let width = outputs.next_multiple_of(LANES);
+            let tile_rows = kernels.tile_rows[width / LANES - 1];
+            let mut row = 0;
+            while row < batch {
+                let rows = tile_rows.min(batch - row);
+                let x_rows = &x.data[row * x.stride..];
+                let tile = Tile { x: x_rows, x_stride: x.stride, rows, panel, width, y_stride };
+                let y_rows = &mut y[row * y_stride + first..];
+                if outputs == width {
+                    (kernels.tile)(&tile, y_rows);
+                } else {
+                    for r in 0..rows {
+                        let from = &y_rows[r * y_stride..r * y_stride + outputs];
+                        edge[r * width..r * width + outputs].copy_from_slice(from);
+                    }
+                    (kernels.tile)(&Tile { y_stride: width, ..tile }, &mut edge);
+                    for r in 0..rows {
+                        let from = &edge[r * width..r * width + outputs];
+                        y_rows[r * y_stride..r * y_stride + outputs].copy_from_slice(from);
+                    }
+                }
+                row += rows;
+            }
+        }
+    }
+
     /// First output, number of outputs, and weights of every panel.
     ///
     /// # Panics
     /// If the weights are 8-bit numbers.
-    pub(super) fn panels(&self) -> impl Iterator<Item = (usize, usize, Panel<'_>)> {
-        assert!(self.int8().is_none(), "8-bit weights have panels of their own");
+    fn panels(&self) -> impl Iterator<Item = (usize, usize, Panel<'_>)> {
+        assert!(!self.is_int8(), "8-bit weights have panels of their own");
         let padded = self.outputs.next_multiple_of(LANES);
         (0..self.outputs).step_by(PANEL).map(move |first| {
             let len = PANEL.min(padded - first) * self.inputs;
@@ -204,81 +178,6 @@ impl PackedMatrix {
             (first, PANEL.min(self.outputs - first), panel)
         })
     }
-}
-
-/// 8-bit weights in panels `[inputs / GROUP, width, GROUP]`, inputs and outputs padded by zeros.
-#[derive(Debug)]
-pub(super) struct Int8Matrix {
-    inputs: usize,
-    weights: Aligned<i8>,
-    scales: Vec<f32>,
-    /// `-ZERO * sum of weights` of each output, padded.
-    offsets: Vec<i32>,
-}
-
-/// Some outputs of an [`Int8Matrix`].
-pub(super) struct Int8Panel<'a> {
-    /// First output.
-    pub first: usize,
-    pub weights: &'a [i8],
-    /// One for each output.
-    pub scales: &'a [f32],
-    /// Of the padded width.
-    pub offsets: &'a [i32],
-}
-
-impl Int8Matrix {
-    fn pack(values: &[i8], scales: Vec<f32>, inputs: usize) -> Self {
-        let outputs = scales.len();
-        assert!(outputs > 0 && inputs > 0 && values.len() == outputs * inputs);
-        // Sums of 2^16 products stay within 32 bits.
-        assert!(inputs <= 1 << 16, "too many inputs");
-        let (padded, groups) = (outputs.next_multiple_of(LANES), inputs.div_ceil(GROUP));
-        let mut weights = Aligned::new(padded * groups * GROUP);
-        let mut offsets = vec![0; padded];
-        let (packed, _) = weights.slice_mut().as_chunks_mut::<GROUP>();
-        for (n, row) in values.chunks_exact(inputs).enumerate() {
-            let first = n / PANEL * PANEL;
-            let width = PANEL.min(padded - first);
-            let place = packed[first * groups + (n - first)..].iter_mut().step_by(width);
-            let (whole, rest) = row.as_chunks::<GROUP>();
-            let mut last = [0; GROUP];
-            last[..rest.len()].copy_from_slice(rest);
-            place.zip(whole.iter().chain([&last])).take(groups).for_each(|(to, from)| *to = *from);
-            offsets[n] = -i32::from(ZERO) * row.iter().map(|w| i32::from(*w)).sum::<i32>();
-        }
-        Self { inputs, weights, scales, offsets }
-    }
-
-    pub fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    pub fn panels(&self) -> impl Iterator<Item = Int8Panel<'_>> {
-        let inputs = self.inputs.next_multiple_of(GROUP);
-        (0..self.scales.len()).step_by(PANEL).map(move |first| {
-            let end = (first + PANEL).min(self.offsets.len());
-            Int8Panel {
-                first,
-                weights: self.weights.slice(first * inputs, (end - first) * inputs),
-                scales: &self.scales[first..end.min(self.scales.len())],
-                offsets: &self.offsets[first..end],
-            }
-        })
-    }
-}
-
-/// Rounds row-major weights `[outputs, inputs]` to 8 bits; the second result is the scale of each output.
-pub fn quantize(weights: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
-    let mut values = Vec::with_capacity(weights.len());
-    let scales = weights.chunks_exact(inputs).map(|row| {
-        let max = row.iter().fold(0.0_f32, |max, w| max.max(w.abs()));
-        let scale = if max > 0.0 { max / 127.0 } else { 1.0 };
-        values.extend(row.iter().map(|w| (w / scale).round_ties_even() as i8));
-        scale
-    });
-    let scales = scales.collect();
-    (values, scales)
 }
 
 /// Writes row-major weights in the order of panels. `convert` is told the output.

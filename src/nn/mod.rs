@@ -4,15 +4,20 @@
 //! however a sequence is split, because each output value is accumulated in one fixed order.
 
 pub mod activations;
+mod aligned;
 pub mod conv;
+mod int8;
 pub mod kernels;
 pub mod linear;
 pub mod lstm;
 pub mod matrix;
 pub mod norm;
+mod rows;
 
 pub use conv::{Conv2d, ConvScratch, ConvState};
+pub use int8::{Activations, quantize};
 pub use linear::Linear;
 pub use lstm::Lstm;
-pub use matrix::{PackedMatrix, Rows, RowsMut, quantize};
+pub use matrix::PackedMatrix;
 pub use norm::LayerNorm;
+pub use rows::{Rows, RowsMut};

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::bias::BiasTrie;
 use super::bounded;
+use super::candidate::{Candidate, Sink, Step};
 use super::grammar::GrammarConstraint;
-use super::hypothesis::{NONE, Path};
+use super::hypothesis::Path;
 use super::look_ahead::{LookAhead, WordNodes};
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};
 use crate::lexicon::{Lexicon, PrefixTree, ROOT, WordId};
 use crate::lm::{LmState, NgramLm, TokenPrior};
-use crate::tokens::TokenId;
 
 /// Which token sequences are allowed. Cheap to clone: sessions share what is inside.
 #[derive(Debug, Clone)]
@@ -94,58 +94,6 @@ impl LexiconConstraint {
     pub fn word(&self, word: WordId) -> &str {
         self.lexicon.word(word).unwrap_or_default()
     }
-}
-
-/// What a hypothesis can become by one step of the network.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Candidate {
-    /// `state` and `history` are still those of the parent.
-    pub path: Path,
-    pub parent: u32,
-    /// Word that ends here.
-    pub word: Option<u32>,
-    /// Whether the block ends here.
-    pub closed: bool,
-}
-
-impl Candidate {
-    /// A hypothesis that closed the block earlier and stays.
-    pub fn kept(path: Path) -> Self {
-        Self { path, parent: NONE, word: None, closed: true }
-    }
-}
-
-/// Collects candidates, those far below the best seen so far left out.
-pub(super) struct Sink<'a> {
-    pub candidates: &'a mut Vec<Candidate>,
-    pub best: f32,
-    pub margin: f32,
-}
-
-impl Sink<'_> {
-    fn admits(&self, score: f32) -> bool {
-        score >= self.best - self.margin
-    }
-
-    pub fn push(&mut self, candidate: Candidate) {
-        if self.admits(candidate.path.score) {
-            self.best = self.best.max(candidate.path.score);
-            self.candidates.push(candidate);
-        }
-    }
-}
-
-/// A hypothesis and the network's opinion about its next token.
-pub(super) struct Step<'a> {
-    pub path: &'a Path,
-    pub parent: u32,
-    /// `[num_tokens]`
-    pub log_probs: &'a [f32],
-    pub block: u32,
-    pub end_of_block: TokenId,
-    /// Added to the score of every token but the end-of-block symbol.
-    pub gain: f32,
-    pub bias: Option<&'a BiasTrie>,
 }
 
 impl Step<'_> {

@@ -6,6 +6,7 @@
 
 mod beam;
 mod bias;
+mod candidate;
 mod constraint;
 mod grammar;
 mod greedy;

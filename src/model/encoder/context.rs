@@ -10,7 +10,8 @@ use super::Weights;
 use super::recurrence::load_projection;
 use crate::config::{ContextLayersConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::kernels::{Activations, kernels};
+use crate::nn::Activations;
+use crate::nn::kernels::kernels;
 use crate::nn::{LayerNorm, Linear};
 
 /// `x_t + outer(relu(inner(normed frames around t)))`.

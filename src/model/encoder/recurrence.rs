@@ -3,7 +3,8 @@
 use super::Weights;
 use crate::config::{FineLayersConfig, ModelConfig};
 use crate::error::Result;
-use crate::nn::kernels::{Activations, kernels};
+use crate::nn::Activations;
+use crate::nn::kernels::kernels;
 use crate::nn::{LayerNorm, Linear, Lstm, Rows};
 
 #[derive(Debug)]

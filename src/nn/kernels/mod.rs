@@ -15,25 +15,41 @@ mod portable;
 
 use std::sync::OnceLock;
 
-use super::matrix::{PackedMatrix, Panel, Rows, RowsMut};
-pub use int8::Activations;
-
 /// Outputs are padded to a multiple of this.
 pub const LANES: usize = 16;
 /// Outputs in a full panel.
 pub const PANEL: usize = 4 * LANES;
 /// No tile has more rows.
-const MAX_TILE_ROWS: usize = 8;
+pub(super) const MAX_TILE_ROWS: usize = 8;
+
+/// Weights `[inputs, width]` of one panel.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::nn) enum Panel<'a> {
+    F32(&'a [f32]),
+    F16(&'a [u16]),
+    /// Values and the scales of the outputs.
+    Bytes(&'a [i8], &'a [f32]),
+}
+
+impl Panel<'_> {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F16(values) => values.len(),
+            Self::Bytes(values, _) => values.len(),
+        }
+    }
+}
 
 /// Inputs of one tile: `rows` rows of `x`, `x_stride` apart, times one panel `[inputs, width]`.
-struct Tile<'a> {
-    x: &'a [f32],
-    x_stride: usize,
-    rows: usize,
-    panel: Panel<'a>,
+pub(in crate::nn) struct Tile<'a> {
+    pub x: &'a [f32],
+    pub x_stride: usize,
+    pub rows: usize,
+    pub panel: Panel<'a>,
     /// A multiple of [`LANES`] up to [`PANEL`].
-    width: usize,
-    y_stride: usize,
+    pub width: usize,
+    pub y_stride: usize,
 }
 
 impl Tile<'_> {
@@ -59,18 +75,18 @@ type LayerNormFn = fn(&[f32], &[f32], &[f32], f32, &mut [f32]);
 pub struct Kernels {
     name: &'static str,
     /// Rows of a tile for panels of 1, 2, 3, 4 times [`LANES`] outputs.
-    tile_rows: [usize; 4],
+    pub(in crate::nn) tile_rows: [usize; 4],
     half: bool,
-    tile: fn(&Tile<'_>, &mut [f32]),
+    pub(in crate::nn) tile: fn(&Tile<'_>, &mut [f32]),
     dot: fn(&[f32], &[f32]) -> f32,
     add_scaled: fn(f32, &[f32], &mut [f32]),
     lstm_cell: fn(&[f32], &mut [f32], &mut [f32]),
     softmax: fn(&mut [f32]),
     log_softmax: fn(&mut [f32]),
     layer_norm: LayerNormFn,
-    int8_tile: int8::TileFn,
-    quantize: fn(&[f32], &mut [u8]) -> f32,
-    add_scaled_sums: fn(&[i32], f32, &[f32], &mut [f32]),
+    pub(in crate::nn) int8_tile: int8::TileFn,
+    pub(in crate::nn) quantize: fn(&[f32], &mut [u8]) -> f32,
+    pub(in crate::nn) add_scaled_sums: fn(&[i32], f32, &[f32], &mut [f32]),
 }
 
 impl std::fmt::Debug for Kernels {
@@ -110,50 +126,6 @@ impl Kernels {
     /// Whether weights in half precision cost nothing to widen.
     pub fn widens_half_quickly(&self) -> bool {
         self.half
-    }
-
-    /// `y[b, n] += sum_k x[b, k] w[n, k]` for the first `batch` rows; `activations` is where rows stand in 8 bits if the weights do.
-    ///
-    /// # Panics
-    /// If a slice is too short for `batch` rows.
-    pub fn accumulate(
-        &self,
-        w: &PackedMatrix,
-        batch: usize,
-        x: Rows<'_>,
-        y: RowsMut<'_>,
-        activations: &mut Activations,
-    ) {
-        if let Some(w) = w.int8() {
-            return int8::accumulate(self, w, batch, x, y, activations);
-        }
-        let RowsMut { data: y, stride: y_stride } = y;
-        let mut edge = [0.0; MAX_TILE_ROWS * PANEL];
-        for (first, outputs, panel) in w.panels() {
-            let width = outputs.next_multiple_of(LANES);
-            let tile_rows = self.tile_rows[width / LANES - 1];
-            let mut row = 0;
-            while row < batch {
-                let rows = tile_rows.min(batch - row);
-                let x_rows = &x.data[row * x.stride..];
-                let tile = Tile { x: x_rows, x_stride: x.stride, rows, panel, width, y_stride };
-                let y_rows = &mut y[row * y_stride + first..];
-                if outputs == width {
-                    (self.tile)(&tile, y_rows);
-                } else {
-                    for r in 0..rows {
-                        let from = &y_rows[r * y_stride..r * y_stride + outputs];
-                        edge[r * width..r * width + outputs].copy_from_slice(from);
-                    }
-                    (self.tile)(&Tile { y_stride: width, ..tile }, &mut edge);
-                    for r in 0..rows {
-                        let from = &edge[r * width..r * width + outputs];
-                        y_rows[r * y_stride..r * y_stride + outputs].copy_from_slice(from);
-                    }
-                }
-                row += rows;
-            }
-        }
     }
 
     /// `sum a b`.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::nn::{Activations, PackedMatrix, Rows, RowsMut};
 
 fn noise(n: usize, mut seed: u32) -> Vec<f32> {
     (0..n)
@@ -33,8 +34,8 @@ fn every_product_equals_the_plain_loop() {
             }
             for kernels in Kernels::available() {
                 let mut y = start.clone();
-                kernels.accumulate(
-                    &packed,
+                packed.accumulate(
+                    &kernels,
                     batch,
                     Rows { data: &x, stride: k },
                     RowsMut { data: &mut y, stride: n },
@@ -56,8 +57,8 @@ fn half_precision_weights_change_no_bit() {
         for batch in [1, 2, 8, 32] {
             let [full, half] = [false, true].map(|half| {
                 let mut y = noise(batch * n, 3);
-                kernels.accumulate(
-                    &PackedMatrix::pack_as(&rounded, n, k, half),
+                PackedMatrix::pack_as(&rounded, n, k, half).accumulate(
+                    &kernels,
                     batch,
                     Rows { data: &x, stride: k },
                     RowsMut { data: &mut y, stride: n },
@@ -78,8 +79,8 @@ fn a_row_has_the_same_bits_in_any_batch() {
     for kernels in Kernels::available() {
         let mut whole = vec![0.0; 32 * n];
         let rows = Rows { data: &x, stride: k };
-        kernels.accumulate(
-            &packed,
+        packed.accumulate(
+            &kernels,
             32,
             rows,
             RowsMut { data: &mut whole, stride: n },
@@ -89,8 +90,8 @@ fn a_row_has_the_same_bits_in_any_batch() {
             for first in 0..32 - batch {
                 let mut y = vec![0.0; batch * n];
                 let rows = Rows { data: &x[first * k..], stride: k };
-                kernels.accumulate(
-                    &packed,
+                packed.accumulate(
+                    &kernels,
                     batch,
                     rows,
                     RowsMut { data: &mut y, stride: n },
@@ -163,8 +164,8 @@ fn products_of_8_bits_equal_the_plain_loop_bit_for_bit() {
             for kernels in Kernels::available() {
                 let mut y = start.clone();
                 let rows = Rows { data: &x, stride: k };
-                kernels.accumulate(
-                    &packed,
+                packed.accumulate(
+                    &kernels,
                     batch,
                     rows,
                     RowsMut { data: &mut y, stride: n },
@@ -186,8 +187,8 @@ fn extreme_weights_and_activations_do_not_overflow() {
         for kernels in Kernels::available() {
             let mut y = [0.0];
             let rows = Rows { data: &x, stride: k };
-            kernels.accumulate(
-                &packed,
+            packed.accumulate(
+                &kernels,
                 1,
                 rows,
                 RowsMut { data: &mut y, stride: 1 },
@@ -210,8 +211,8 @@ fn the_vector_paths_of_8_bits_equal_the_portable_one() {
         let run = |kernels: &Kernels| {
             let mut y = noise(9 * n, 3);
             let rows = Rows { data: &x, stride: k };
-            kernels.accumulate(
-                &packed,
+            packed.accumulate(
+                &kernels,
                 9,
                 rows,
                 RowsMut { data: &mut y, stride: n },
@@ -248,7 +249,7 @@ fn weights_widened_when_used_change_no_bit() {
                 let mut y = noise(batch * n, 3);
                 let out = RowsMut { data: &mut y, stride: n };
                 let rows = Rows { data: &x, stride: k };
-                kernels.accumulate(matrix, batch, rows, out, &mut Activations::default());
+                matrix.accumulate(&kernels, batch, rows, out, &mut Activations::default());
                 y
             });
             assert_eq!(full, widened, "{kernels:?} {batch}");

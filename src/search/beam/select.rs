@@ -1,7 +1,7 @@
 //! Which hypotheses stay.
 
 use super::{BeamSearch, SearchScratch};
-use crate::search::constraint::Candidate;
+use crate::search::candidate::Candidate;
 
 fn log_add(a: f32, b: f32) -> f32 {
     let (high, low) = if a >= b { (a, b) } else { (b, a) };

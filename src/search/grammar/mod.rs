@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bounded;
-use super::constraint::{Candidate, Sink, Step};
+use super::candidate::{Candidate, Sink, Step};
 use super::hypothesis::Path as Hypothesis;
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};

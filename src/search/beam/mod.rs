@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use super::bias::BiasTrie;
-use super::constraint::{Candidate, Sink, Step};
+use super::candidate::{Candidate, Sink, Step};
 use super::hypothesis::{History, NONE, Path};
 use super::look_ahead::LookAhead;
 use super::states::StatePool;

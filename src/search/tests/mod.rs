@@ -144,7 +144,7 @@ fn golden() -> Constraint {
         entry(&t, "f", "A S B_E", 0.0),
     ];
     let lm =
-        NgramLm::from_bytes(include_bytes!("../../tests/golden/lm-tiny.bin").as_slice()).unwrap();
+        NgramLm::from_bytes(include_bytes!("../../../tests/golden/lm-tiny.bin").as_slice()).unwrap();
     Constraint::lexicon(Arc::new(Lexicon::from_entries(&entries, &t).unwrap()), Some(Arc::new(lm)))
         .unwrap()
 }
