@@ -8,7 +8,7 @@ use super::Recognizer;
 use crate::error::{Error, Result};
 use crate::lexicon::{Entry, Lexicon, WordId, spelt};
 use crate::model::Model;
-use crate::search::{BiasTrie, Constraint, Favoured};
+use crate::search::{Constraint, Hotword, HotwordTrie};
 use crate::tokens::TokenId;
 
 /// Nats for each word of a line that says nothing else.
@@ -28,8 +28,8 @@ pub struct Hotwords(Arc<Ready>);
 struct Ready {
     model: Arc<Model>,
     constraint: Constraint,
-    words: Arc<BiasTrie>,
-    tokens: Arc<BiasTrie>,
+    words: Arc<HotwordTrie>,
+    tokens: Arc<HotwordTrie>,
     num_phrases: usize,
     guessed: Vec<String>,
 }
@@ -122,16 +122,16 @@ impl Recognizer {
         let numbers = |phrase: &Phrase| -> Vec<WordId> {
             phrase.words.iter().filter_map(|word| lexicon.word_id(word)).collect()
         };
-        let favoured: Vec<Favoured> = phrases
+        let hotword: Vec<Hotword> = phrases
             .iter()
-            .map(|phrase| Favoured { symbols: numbers(phrase), step: phrase.boost })
+            .map(|phrase| Hotword { symbols: numbers(phrase), boost: phrase.boost })
             .collect();
-        let tokens = self.spoken(&lexicon, &favoured);
-        let words = BiasTrie::new(&favoured, Vec::new());
+        let tokens = self.spoken(&lexicon, &hotword);
+        let words = HotwordTrie::new(&hotword, Vec::new());
         let lm_weight = self.config().search.lm_weight;
         Ok(Hotwords(Arc::new(Ready {
             model: Arc::clone(&self.model),
-            constraint: constraint.with_favoured(lexicon, &words.steps(), lm_weight),
+            constraint: constraint.with_hotwords(lexicon, &words.boosts(), lm_weight),
             words: Arc::new(words),
             tokens: Arc::new(tokens),
             num_phrases: phrases.len(),
@@ -168,15 +168,15 @@ impl Recognizer {
         Ok(entries)
     }
 
-    /// The token sequences of favoured words; a word's boost is shared by its tokens.
-    fn spoken(&self, lexicon: &Lexicon, favoured: &[Favoured]) -> BiasTrie {
-        let mut words: Vec<WordId> = favoured.iter().flat_map(|f| &f.symbols).copied().collect();
+    /// The token sequences of hotwords; a word's boost is shared by its tokens.
+    fn spoken(&self, lexicon: &Lexicon, hotword: &[Hotword]) -> HotwordTrie {
+        let mut words: Vec<WordId> = hotword.iter().flat_map(|f| &f.symbols).copied().collect();
         words.sort_unstable();
         words.dedup();
         let ways: HashMap<WordId, Vec<Vec<TokenId>>> =
             words.iter().copied().zip(lexicon.pronunciations_of(&words)).collect();
         let mut sequences = Vec::new();
-        for Favoured { symbols, step } in favoured {
+        for Hotword { symbols, boost } in hotword {
             let mut paths: Vec<Vec<TokenId>> = vec![Vec::new()];
             for word in symbols {
                 let longer = paths.iter().flat_map(|path| {
@@ -186,12 +186,12 @@ impl Recognizer {
                 paths = longer.take(MAX_WAYS).collect();
             }
             for tokens in paths {
-                let step = step * symbols.len() as f32 / tokens.len().max(1) as f32;
-                sequences.push(Favoured { symbols: tokens, step });
+                let boost = boost * symbols.len() as f32 / tokens.len().max(1) as f32;
+                sequences.push(Hotword { symbols: tokens, boost });
             }
         }
         let inner = |id| !self.tokens.is_word_final(id);
-        BiasTrie::new(&sequences, (0..self.tokens.len() as TokenId).map(inner).collect())
+        HotwordTrie::new(&sequences, (0..self.tokens.len() as TokenId).map(inner).collect())
     }
 }
 
@@ -212,11 +212,11 @@ impl Hotwords {
         &self.0.constraint
     }
 
-    pub(crate) fn words(&self) -> Arc<BiasTrie> {
+    pub(crate) fn words(&self) -> Arc<HotwordTrie> {
         Arc::clone(&self.0.words)
     }
 
-    pub(crate) fn tokens(&self) -> Arc<BiasTrie> {
+    pub(crate) fn tokens(&self) -> Arc<HotwordTrie> {
         Arc::clone(&self.0.tokens)
     }
 

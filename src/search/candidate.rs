@@ -1,6 +1,6 @@
 //! What a hypothesis can become, and what it becomes that of.
 
-use super::bias::BiasTrie;
+use super::hotwords::HotwordTrie;
 use super::hypothesis::{NONE, Path};
 use crate::tokens::TokenId;
 
@@ -53,5 +53,5 @@ pub(super) struct Step<'a> {
     pub end_of_block: TokenId,
     /// Added to the score of every token but the end-of-block symbol.
     pub gain: f32,
-    pub bias: Option<&'a BiasTrie>,
+    pub hotwords: Option<&'a HotwordTrie>,
 }

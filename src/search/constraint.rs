@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::bias::BiasTrie;
 use super::bounded;
 use super::candidate::{Candidate, Sink, Step};
 use super::grammar::GrammarConstraint;
+use super::hotwords::HotwordTrie;
 use super::hypothesis::Path;
 use super::look_ahead::{LookAhead, WordNodes};
 use crate::config::SearchConfig;
@@ -127,10 +127,10 @@ impl Step<'_> {
                 continue;
             }
             let log_prob = bounded(*log_prob);
-            let (place, favour) = self.favour(token);
-            let score = self.path.score + log_prob + self.gain + favour;
+            let (cursor, boost) = self.boost(token);
+            let score = self.path.score + log_prob + self.gain + boost;
             if sink.admits(score) {
-                let mut path = Path { score, place, ..*self.path };
+                let mut path = Path { score, cursor, ..*self.path };
                 path.emit(token, log_prob, self.block);
                 path.end_word(token);
                 let word = Some(token);
@@ -139,10 +139,10 @@ impl Step<'_> {
         }
     }
 
-    /// Where `symbol` leads among the favoured sequences, and what it is worth there.
-    fn favour(&self, symbol: u32) -> (u32, f32) {
-        let place = self.path.place;
-        self.bias.map_or((place, 0.0), |bias| bias.advance(place, symbol))
+    /// Where `symbol` leads among the hotwords, and what it is worth there.
+    fn boost(&self, symbol: u32) -> (u32, f32) {
+        let cursor = self.path.cursor;
+        self.hotwords.map_or((cursor, 0.0), |hotwords| hotwords.advance(cursor, symbol))
     }
 
     fn extend_along(&self, text: &TextConstraint, config: &SearchConfig, sink: &mut Sink<'_>) {
@@ -180,13 +180,13 @@ impl Step<'_> {
         let before = self.path.score + begun - given + self.gain;
         let prior = lexicon.prior.as_ref().filter(|_| config.prior_weight > 0.0);
         let expected = prior.map(|prior| prior.after(self.path.recent));
-        let most = self.bias.map_or(0.0, BiasTrie::max_step);
+        let most = self.hotwords.map_or(0.0, HotwordTrie::max_boost);
         for child in tree.children(self.path.node) {
             let token = tree.token(child);
             let log_prob = bounded(self.log_probs[token as usize]);
             let words = tree.words(child);
             let surprise = expected.map_or(0.0, |costs| config.prior_weight * costs.of(token));
-            // With what may be favoured above the score of all words that end here, as neither log-probabilities nor negative
+            // With what may be added to the score of all words that end here, as neither log-probabilities nor negative
             // costs exceed 0.
             let limit = before + log_prob + surprise;
             if !sink.admits(limit + most) {
@@ -202,11 +202,11 @@ impl Step<'_> {
             }
             for ending in words {
                 let (lm_score, lm) = lexicon.score(self.path.lm, ending.word);
-                let (place, favour) = self.favour(ending.word);
+                let (cursor, boost) = self.boost(ending.word);
                 let mut path = inner;
-                path.score = limit + config.lm_weight * lm_score + favour
+                path.score = limit + config.lm_weight * lm_score + boost
                     - config.pronunciation_weight * ending.cost;
-                (path.lm, path.place, path.word_lm) = (lm, place, lm_score);
+                (path.lm, path.cursor, path.word_lm) = (lm, cursor, lm_score);
                 path.end_word(ending.word);
                 sink.push(Candidate { path, parent, word: Some(ending.word), closed: false });
             }
@@ -222,23 +222,23 @@ impl LexiconConstraint {
         })
     }
 
-    /// The same with other words in the lexicon, of which some are favoured by so many nats; `lm_weight` makes one of nats and
+    /// The same with other words in the lexicon, of which some are hotwords with a boost of so many nats; `lm_weight` makes one of nats and
     /// the language model's log-probabilities.
-    pub fn with_favoured(
+    pub fn with_hotwords(
         &self,
         lexicon: Lexicon,
-        steps: &HashMap<WordId, f32>,
+        boosts: &HashMap<WordId, f32>,
         lm_weight: f32,
     ) -> Constraint {
         let scale = if lm_weight > 0.0 { 1.0 / lm_weight } else { 0.0 };
         let lm = self.lm.as_deref();
-        let favours: HashMap<_, _> =
-            steps.iter().map(|(word, step)| (*word, step * scale)).collect();
+        let boosts: HashMap<_, _> =
+            boosts.iter().map(|(word, boost)| (*word, boost * scale)).collect();
         let value = |word| {
-            let favour = favours.get(&word).copied().unwrap_or(0.0);
-            lm.map_or(0.0, |lm| lm.unigram(word) + added(lm, word)) + favour
+            let boost = boosts.get(&word).copied().unwrap_or(0.0);
+            lm.map_or(0.0, |lm| lm.unigram(word) + added(lm, word)) + boost
         };
-        let nodes = Arc::new(WordNodes::new(&lexicon, value, favours.clone()));
+        let nodes = Arc::new(WordNodes::new(&lexicon, value, boosts.clone()));
         let (lexicon, lm, prior) = (Arc::new(lexicon), self.lm.clone(), self.prior.clone());
         Constraint::Lexicon(Self { lexicon, lm, prior, nodes })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bias::{BiasTrie, Place, START};
+use super::hotwords::{Cursor, HotwordTrie, START};
 use super::{Hypothesis, Search, SearchScratch, StepBatch, Word, bias_gains, bounded};
 use crate::config::SearchConfig;
 use crate::tokens::TokenId;
@@ -12,8 +12,8 @@ use crate::tokens::TokenId;
 pub struct Greedy {
     end_of_block: TokenId,
     end_of_block_bias: f32,
-    bias: Option<Arc<BiasTrie>>,
-    place: Place,
+    hotwords: Option<Arc<HotwordTrie>>,
+    cursor: Cursor,
     state: Vec<f32>,
     token: TokenId,
     block: u32,
@@ -31,8 +31,8 @@ impl Greedy {
         Self {
             end_of_block,
             end_of_block_bias: config.end_of_block_bias,
-            bias: None,
-            place: START,
+            hotwords: None,
+            cursor: START,
             state: Vec::new(),
             token: end_of_block,
             block: 0,
@@ -46,12 +46,12 @@ impl Greedy {
 
     /// Favours sequences of tokens.
     #[must_use]
-    pub fn with_bias(self, bias: Option<Arc<BiasTrie>>) -> Self {
-        Self { bias, ..self }
+    pub fn with_hotwords(self, hotwords: Option<Arc<HotwordTrie>>) -> Self {
+        Self { hotwords, ..self }
     }
 
     /// The best token, its log-probability and its score; the end of the block wins a tie, then the lower id. Going on with a
-    /// favoured sequence counts; that one breaks off does not, since all else would break it off alike.
+    /// hotword sequence counts; that one breaks off does not, since all else would break it off alike.
     fn best(&self, log_probs: &[f32], may_emit: bool) -> (TokenId, f32, f32) {
         let closing = bounded(log_probs[self.end_of_block as usize]);
         let (closing_gain, gain) = bias_gains(closing, self.end_of_block_bias);
@@ -61,9 +61,9 @@ impl Greedy {
                 continue;
             }
             let log_prob = bounded(*log_prob);
-            let favour =
-                self.bias.as_ref().map_or(0.0, |b| b.advance(self.place, token).1.max(0.0));
-            let score = log_prob + gain + favour;
+            let boost =
+                self.hotwords.as_ref().map_or(0.0, |b| b.advance(self.cursor, token).1.max(0.0));
+            let score = log_prob + gain + boost;
             if score > best.2 {
                 best = (token, log_prob, score);
             }
@@ -101,11 +101,11 @@ impl Search for Greedy {
             self.steps_left = 0;
             self.block += 1;
         } else {
-            if let Some(bias) = &self.bias {
-                let (place, gained) = bias.advance(self.place, token);
+            if let Some(hotwords) = &self.hotwords {
+                let (cursor, gained) = hotwords.advance(self.cursor, token);
                 // Nothing was taken off above.
                 self.score += f64::from(gained.min(0.0));
-                self.place = place;
+                self.cursor = cursor;
             }
             self.last_token_block = Some(self.block);
             let places = [next[next.len() - 2], next[next.len() - 1]];
@@ -118,8 +118,8 @@ impl Search for Greedy {
     }
 
     fn finish(&mut self) {
-        if let Some(bias) = self.bias.as_ref().filter(|_| !self.finished) {
-            self.score -= f64::from(bias.held(self.place));
+        if let Some(hotwords) = self.hotwords.as_ref().filter(|_| !self.finished) {
+            self.score -= f64::from(hotwords.held(self.cursor));
         }
         self.finished = true;
     }
@@ -129,7 +129,7 @@ impl Search for Greedy {
         self.token = self.end_of_block;
         self.block = 0;
         self.last_token_block = None;
-        self.place = START;
+        self.cursor = START;
         self.score = 0.0;
         self.confirmed.clear();
         self.finished = false;

@@ -22,8 +22,8 @@ pub(super) struct Path {
     /// Place in the prefix tree; the root between words.
     pub node: NodeId,
     pub lm: LmState,
-    /// Place in what favours or prescribes words.
-    pub place: u32,
+    /// Where it stands in the hotwords, the grammar or the text.
+    pub cursor: u32,
     /// Its last word, an index into [`History`]; `NONE` before the first.
     pub history: u32,
     pub num_words: u32,
@@ -56,7 +56,7 @@ impl Path {
             token: end_of_block,
             node: ROOT,
             lm,
-            place: 0,
+            cursor: 0,
             history: NONE,
             num_words: 0,
             words_hash: 0,
@@ -87,7 +87,7 @@ impl Path {
         };
         self.node == other.node
             && self.lm == other.lm
-            && self.place == other.place
+            && self.cursor == other.cursor
             && (alike || self.tokens_hash == other.tokens_hash)
     }
 

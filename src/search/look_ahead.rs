@@ -21,20 +21,20 @@ pub(super) struct WordNodes {
     nodes: Vec<NodeId>,
     /// By node: the best log-probability, without context, of the words below; 0 at the root.
     unigram: Vec<f32>,
-    /// Added to the log-probabilities of favoured words.
-    favours: HashMap<WordId, f32>,
+    /// Added to the log-probabilities of hotwords.
+    boosts: HashMap<WordId, f32>,
 }
 
 impl WordNodes {
-    /// `value` is the log-probability of a word without context, favour included.
+    /// `value` is the log-probability of a word without context, boost included.
     pub fn new(
         lexicon: &Lexicon,
         value: impl Fn(WordId) -> f32,
-        favours: HashMap<WordId, f32>,
+        boosts: HashMap<WordId, f32>,
     ) -> Self {
         let tree = lexicon.tree();
         let (starts, nodes) = words_of(tree, lexicon.num_words());
-        Self { starts, nodes, unigram: tree.best_below(value), favours }
+        Self { starts, nodes, unigram: tree.best_below(value), boosts }
     }
 
     /// Where `word` ends; nowhere, if a language model knows words that the lexicon lacks.
@@ -165,7 +165,7 @@ impl LookAhead {
         let entries = &mut self.gathered;
         entries.clear();
         for (word, log_prob) in lm.successors(key.1) {
-            let log_prob = log_prob + words.favours.get(&word).copied().unwrap_or(0.0);
+            let log_prob = log_prob + words.boosts.get(&word).copied().unwrap_or(0.0);
             entries.extend(words.of(word).iter().map(|node| (*node, log_prob)));
         }
         entries.sort_unstable_by_key(|entry| entry.0);
@@ -211,10 +211,10 @@ mod tests {
         let lm = include_bytes!("../../tests/golden/lm-tiny.bin").as_slice();
         let lm = NgramLm::from_bytes(lm).unwrap();
         let tree = lexicon.tree();
-        let favours = HashMap::from([(4, 2.5)]);
-        let favour = |word| favours.get(&word).copied().unwrap_or(0.0);
-        let value = |word| lm.unigram(word) + favour(word);
-        let words = Arc::new(WordNodes::new(&lexicon, value, favours.clone()));
+        let boosts = HashMap::from([(4, 2.5)]);
+        let boost = |word| boosts.get(&word).copied().unwrap_or(0.0);
+        let value = |word| lm.unigram(word) + boost(word);
+        let words = Arc::new(WordNodes::new(&lexicon, value, boosts.clone()));
         let mut look_ahead = LookAhead::default();
         let contexts = (0..6).map(|word| lm.score(lm.start(), word).1).chain([lm.start()]);
         for state in contexts.clone().chain(contexts) {
@@ -222,7 +222,7 @@ mod tests {
             let backoff = lm.word_backoff(state.last_word());
             for node in 1..tree.num_nodes() as NodeId {
                 let below = (node..tree.end(node)).flat_map(|n| tree.words(n)).map(|w| w.word);
-                let known = |word| seen.get(&word).map(|p| p + favour(word));
+                let known = |word| seen.get(&word).map(|p| p + boost(word));
                 let each =
                     below.map(|word| known(word).unwrap_or(f32::MIN).max(value(word) + backoff));
                 let expected = each.fold(f32::NEG_INFINITY, f32::max);
@@ -244,12 +244,12 @@ mod tests {
         let lm = NgramLm::from_bytes(lm).unwrap();
         let mut look_ahead = LookAhead::default();
         for i in 0..100_u16 {
-            let favour = f32::from(i);
-            let favours = HashMap::from([(0, favour)]);
-            let words = Arc::new(WordNodes::new(&lexicon, |_| lm.unigram(0) + favour, favours));
+            let boost = f32::from(i);
+            let boosts = HashMap::from([(0, boost)]);
+            let words = Arc::new(WordNodes::new(&lexicon, |_| lm.unigram(0) + boost, boosts));
             let found = look_ahead.after(&words, lexicon.tree(), Some(&lm), lm.start()).below(1);
-            assert!(found >= favour + lm.unigram(0) + lm.word_backoff(lm.start().last_word()));
-            assert!(found <= favour, "{i}: {found}");
+            assert!(found >= boost + lm.unigram(0) + lm.word_backoff(lm.start().last_word()));
+            assert!(found <= boost, "{i}: {found}");
         }
         assert_eq!(look_ahead.tables.len(), 100);
     }

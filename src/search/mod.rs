@@ -5,11 +5,11 @@
 //! and a language model on top. Words that all hypotheses share are handed out once and forgotten, so memory stays bounded.
 
 mod beam;
-mod bias;
 mod candidate;
 mod constraint;
 mod grammar;
 mod greedy;
+mod hotwords;
 mod hypothesis;
 mod look_ahead;
 mod states;
@@ -18,10 +18,10 @@ mod tests;
 mod word;
 
 pub use beam::{BeamSearch, SearchScratch};
-pub use bias::{BiasTrie, Favoured, Place};
 pub use constraint::{Constraint, LexiconConstraint, TextConstraint};
 pub use grammar::{DEFAULT_UNKNOWN_COST, Grammar, GrammarConstraint, UNKNOWN_ID, UNKNOWN_PHRASE};
 pub use greedy::Greedy;
+pub use hotwords::{Cursor, Hotword, HotwordTrie};
 pub use word::{Hypothesis, Word};
 
 use crate::tokens::TokenId;
@@ -190,7 +190,7 @@ fn bounded(log_prob: f32) -> f32 {
 /// Adds `bias` to the end-of-block symbol's logit: (what its log-probability gains, what all others gain).
 ///
 /// Every hypothesis closes every block, so a bias without renewed normalisation would be the same for all and change nothing
-/// but what is pruned. So it favours speaking, at most by `-bias` a token, where the network is sure that it should not.
+/// but what is pruned. So it boosts speaking, at most by `-bias` a token, where the network is sure that it should not.
 fn bias_gains(end_of_block_log_prob: f32, bias: f32) -> (f32, f32) {
     let p = bounded(end_of_block_log_prob).exp();
     let others = -(1.0 - p + p * bias.clamp(-50.0, 50.0).exp()).ln();

@@ -99,11 +99,12 @@ impl Session {
         if let Some(grammar) = &options.grammar {
             return Self::with_grammar(recognizer, options, grammar, mode, search);
         }
-        let bias = hotwords.map(|h| if lexical { h.words() } else { h.tokens() });
+        let hotwords = hotwords.map(|h| if lexical { h.words() } else { h.tokens() });
         let search: Box<dyn Search> = match options.search {
-            SearchKind::Greedy => Box::new(Greedy::new(&search, end).with_bias(bias)),
+            SearchKind::Greedy => Box::new(Greedy::new(&search, end).with_hotwords(hotwords)),
             SearchKind::Tokens | SearchKind::Beam => {
-                let beam = BeamSearch::new(&search, constraint.clone(), end).with_bias(bias);
+                let beam =
+                    BeamSearch::new(&search, constraint.clone(), end).with_hotwords(hotwords);
                 Box::new(beam.with_half_states(recognizer.model.half_states()))
             }
         };

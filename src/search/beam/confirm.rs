@@ -55,8 +55,8 @@ impl BeamSearch {
                 path.score += self.config.lm_weight * lm.end(path.lm);
             }
         }
-        if let Some(bias) = &self.bias {
-            self.closed.iter_mut().for_each(|path| path.score -= bias.held(path.place));
+        if let Some(hotwords) = &self.hotwords {
+            self.closed.iter_mut().for_each(|path| path.score -= hotwords.held(path.cursor));
         }
         if let Constraint::Grammar(_) = self.constraint {
             let silent = self.closed.iter_mut().filter(|path| path.num_words == 0);

@@ -6,8 +6,8 @@ mod support;
 
 use std::sync::Arc;
 
-use super::bias::BiasTrie;
 use super::candidate::{Candidate, Sink, Step};
+use super::hotwords::HotwordTrie;
 use super::hypothesis::{History, NONE, Path};
 use super::look_ahead::LookAhead;
 use super::states::StatePool;
@@ -26,7 +26,7 @@ use support::Support;
 pub struct BeamSearch {
     config: SearchConfig,
     constraint: Constraint,
-    bias: Option<Arc<BiasTrie>>,
+    hotwords: Option<Arc<HotwordTrie>>,
     end_of_block: TokenId,
     pool: StatePool,
     history: History,
@@ -89,7 +89,7 @@ impl BeamSearch {
         Self {
             config: config.clone(),
             constraint,
-            bias: None,
+            hotwords: None,
             end_of_block,
             pool: StatePool::default(),
             history: History::default(),
@@ -109,8 +109,8 @@ impl BeamSearch {
 
     /// Favours sequences of the words, or tokens, of the constraint.
     #[must_use]
-    pub fn with_bias(self, bias: Option<Arc<BiasTrie>>) -> Self {
-        Self { bias, ..self }
+    pub fn with_hotwords(self, hotwords: Option<Arc<HotwordTrie>>) -> Self {
+        Self { hotwords, ..self }
     }
 
     /// Keeps 16 bits of every value of the network's states.
@@ -160,12 +160,13 @@ impl BeamSearch {
         candidates.clear();
         let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
         let mut sink = Sink { candidates, best, margin: self.config.prune_log_prob };
-        let (block, end_of_block, bias) = (self.block, self.end_of_block, self.bias.as_deref());
+        let (block, end_of_block, hotwords) =
+            (self.block, self.end_of_block, self.hotwords.as_deref());
         for ((parent, path), row) in (0..).zip(&self.active).zip(&self.rows) {
             let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
             let towards_end = self.config.end_of_block_bias;
             let (closing, gain) = bias_gains(log_probs[end_of_block as usize], towards_end);
-            let step = Step { path, parent, log_probs, block, end_of_block, gain, bias };
+            let step = Step { path, parent, log_probs, block, end_of_block, gain, hotwords };
             step.close(closing, &mut sink);
             if may_emit {
                 step.extend(&self.constraint, &self.config, look_ahead, &mut sink);

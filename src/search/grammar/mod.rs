@@ -19,7 +19,7 @@ pub const UNKNOWN_PHRASE: &str = "[unk]";
 /// Its number.
 pub const UNKNOWN_ID: WordId = WordId::MAX;
 
-/// Place of a hypothesis that is no phrase.
+/// Cursor of a hypothesis that is no phrase.
 const FILLER: u32 = u32::MAX;
 /// What speech costs that is no phrase, in nats: what a phrase may lack against the best tokens.
 pub const DEFAULT_UNKNOWN_COST: f32 = 9.0;
@@ -262,16 +262,16 @@ impl GrammarConstraint {
 
     /// Whether a stream may end with `path`: with a phrase, with none that is known, or with nothing.
     pub(super) fn is_complete(&self, path: &Hypothesis) -> bool {
-        let at_end = self.states.get(path.place as usize).is_none_or(|state| state.is_end);
+        let at_end = self.states.get(path.cursor as usize).is_none_or(|state| state.is_end);
         path.node == ROOT && (at_end || path.num_words == 0)
     }
 
     /// Emits every token that some phrase has next, and, from the start on, any token as part of what is no phrase.
     pub(super) fn extend(&self, step: &Step<'_>, config: &SearchConfig, sink: &mut Sink<'_>) {
-        if step.path.place == FILLER || step.path.num_words == 0 && step.path.node == ROOT {
+        if step.path.cursor == FILLER || step.path.num_words == 0 && step.path.node == ROOT {
             self.extend_filler(step, sink);
         }
-        let Some(state) = self.states.get(step.path.place as usize) else { return };
+        let Some(state) = self.states.get(step.path.cursor as usize) else { return };
         for child in state.tree.children(step.path.node) {
             let token = state.tree.token(child);
             let log_prob = bounded(step.log_probs[token as usize]);
@@ -292,7 +292,7 @@ impl GrammarConstraint {
                 let mut path = inner;
                 path.score -= config.pronunciation_weight * ending.cost;
                 let found = state.next.binary_search_by_key(&ending.word, |next| next.0);
-                path.place = found.map_or(FILLER, |found| state.next[found].1);
+                path.cursor = found.map_or(FILLER, |found| state.next[found].1);
                 path.end_word(ending.word);
                 let word = Some(ending.word);
                 sink.push(Candidate { path, parent: step.parent, word, closed: false });
@@ -302,7 +302,7 @@ impl GrammarConstraint {
 
     /// All hypotheses of the filler have equal words, so search sums them up and follows the best.
     fn extend_filler(&self, step: &Step<'_>, sink: &mut Sink<'_>) {
-        let begins = step.path.place != FILLER;
+        let begins = step.path.cursor != FILLER;
         for (token, log_prob) in (0..).zip(step.log_probs) {
             if token == step.end_of_block {
                 continue;
@@ -311,7 +311,7 @@ impl GrammarConstraint {
             let mut path = *step.path;
             path.emit(token, log_prob, step.block);
             path.score += log_prob + step.gain - UNKNOWN_TOKEN_COST;
-            path.place = FILLER;
+            path.cursor = FILLER;
             if begins {
                 path.score -= self.unknown_cost;
                 path.end_word(UNKNOWN_ID);

@@ -9,7 +9,7 @@ use crate::lexicon::{Entry, Lexicon};
 use crate::lm::NgramLm;
 use crate::tokens::TokenTable;
 
-mod favoured;
+mod hotwords;
 mod language;
 mod support;
 
@@ -143,8 +143,8 @@ fn golden() -> Constraint {
         entry(&t, "e", "I_E", 0.0),
         entry(&t, "f", "A S B_E", 0.0),
     ];
-    let lm =
-        NgramLm::from_bytes(include_bytes!("../../../tests/golden/lm-tiny.bin").as_slice()).unwrap();
+    let lm = NgramLm::from_bytes(include_bytes!("../../../tests/golden/lm-tiny.bin").as_slice())
+        .unwrap();
     Constraint::lexicon(Arc::new(Lexicon::from_entries(&entries, &t).unwrap()), Some(Arc::new(lm)))
         .unwrap()
 }

@@ -22,22 +22,24 @@ fn words_of(search: &mut dyn Search, rows: &[Vec<f32>]) -> Vec<u32> {
 
 /// The table of `n_best_of_a_table_computed_by_hand`, where "b" has .104 and "a" .296; every string with "b" gains 1.5 nats a "b".
 #[test]
-fn a_favoured_token_gains_what_it_is_worth() {
-    let favoured = Favoured { symbols: vec![2], step: 1.5 };
-    let bias = Arc::new(BiasTrie::new(&[favoured], Vec::new()));
-    let mut search = BeamSearch::new(&config(16), Constraint::Free, 0).with_bias(Some(bias));
+fn a_hotword_token_gains_what_it_is_worth() {
+    let hotword = Hotword { symbols: vec![2], boost: 1.5 };
+    let hotwords = Arc::new(HotwordTrie::new(&[hotword], Vec::new()));
+    let mut search =
+        BeamSearch::new(&config(16), Constraint::Free, 0).with_hotwords(Some(hotwords));
     run(&mut search, BY_HAND, 2);
     let best = search.n_best(1).remove(0);
     assert_eq!(ids(&best.words), [2]);
     close(best.score, 0.104_f64.ln() + 1.5);
 }
 
-/// As before, but "b a a" is favoured: it cannot be said in two blocks, so nothing is gained in the end.
+/// As before, but "b a a" is hotword: it cannot be said in two blocks, so nothing is gained in the end.
 #[test]
 fn what_an_unfinished_sequence_gained_is_taken_back_at_the_end() {
-    let favoured = Favoured { symbols: vec![2, 1, 1], step: 1.5 };
-    let bias = Arc::new(BiasTrie::new(&[favoured], Vec::new()));
-    let mut search = BeamSearch::new(&config(16), Constraint::Free, 0).with_bias(Some(bias));
+    let hotword = Hotword { symbols: vec![2, 1, 1], boost: 1.5 };
+    let hotwords = Arc::new(HotwordTrie::new(&[hotword], Vec::new()));
+    let mut search =
+        BeamSearch::new(&config(16), Constraint::Free, 0).with_hotwords(Some(hotwords));
     run(&mut search, BY_HAND, 2);
     let all = search.n_best(9);
     assert_eq!(
@@ -49,12 +51,12 @@ fn what_an_unfinished_sequence_gained_is_taken_back_at_the_end() {
 
 #[test]
 fn greedy_search_favours_tokens_and_takes_back_what_breaks_off() {
-    // Token 2 comes second in both steps; 2 then 3 is favoured, but 1 follows for sure.
+    // Token 2 comes second in both steps; 2 then 3 is hotword, but 1 follows for sure.
     let rows = [vec![0.1, 0.5, 0.4, 0.0], vec![0.05, 0.9, 0.03, 0.02], vec![0.9, 0.1, 0.0, 0.0]];
     let greedy = |step: f32| {
-        let favoured = Favoured { symbols: vec![2, 3], step };
-        let bias = Arc::new(BiasTrie::new(&[favoured], Vec::new()));
-        let mut greedy = Greedy::new(&config(1), 0).with_bias(Some(bias));
+        let hotword = Hotword { symbols: vec![2, 3], boost: step };
+        let hotwords = Arc::new(HotwordTrie::new(&[hotword], Vec::new()));
+        let mut greedy = Greedy::new(&config(1), 0).with_hotwords(Some(hotwords));
         let words = words_of(&mut greedy, &rows);
         (words, greedy.n_best(1).remove(0).score)
     };
@@ -66,17 +68,17 @@ fn greedy_search_favours_tokens_and_takes_back_what_breaks_off() {
 
 /// "c" and its rarer homophone "d": the model has no opinion, and the lexicon prefers "c" by 0.5 * 0.2 nats.
 #[test]
-fn a_favoured_word_wins_over_its_homophone_and_a_new_word_can_be_found() {
+fn a_hotword_word_wins_over_its_homophone_and_a_new_word_can_be_found() {
     let t = phones();
     let rows = sure(&[&[3], &[8], &[0]], t.len());
     let Constraint::Lexicon(plain) = golden() else { panic!("a lexicon") };
     let with = |entries: &[Entry], word: &str, step: f32| {
         let lexicon = plain.lexicon().with_words(entries, &t).unwrap();
         let id = lexicon.word_id(word).unwrap();
-        let bias = BiasTrie::new(&[Favoured { symbols: vec![id], step }], Vec::new());
-        let constraint = plain.with_favoured(lexicon, &bias.steps(), 0.5);
-        let mut search =
-            BeamSearch::new(&config(8), constraint.clone(), 0).with_bias(Some(Arc::new(bias)));
+        let hotwords = HotwordTrie::new(&[Hotword { symbols: vec![id], boost: step }], Vec::new());
+        let constraint = plain.with_hotwords(lexicon, &hotwords.boosts(), 0.5);
+        let mut search = BeamSearch::new(&config(8), constraint.clone(), 0)
+            .with_hotwords(Some(Arc::new(hotwords)));
         let words = words_of(&mut search, &rows);
         let Constraint::Lexicon(constraint) = constraint else { panic!("a lexicon") };
         words.iter().map(|id| constraint.word(*id).to_owned()).collect::<Vec<_>>()

@@ -1,24 +1,24 @@
-//! Favouring given sequences: a trie whose failure arcs take back what an unfinished match was given
+//! Hotwords, sequences that are given a boost: a trie whose failure arcs take back what an unfinished match was given
 //! (Aho and Corasick 1975, "Efficient string matching"), one step for every word, or for every token where search has no words.
 
 use std::collections::HashMap;
 
-/// Where a hypothesis stands in a [`BiasTrie`].
-pub type Place = u32;
+/// Where a hypothesis stands in a [`HotwordTrie`].
+pub type Cursor = u32;
 
 /// Between words, nothing matched.
-pub const START: Place = 0;
+pub const START: Cursor = 0;
 /// Inside a word that no sequence begins with.
-const OUTSIDE: Place = 1;
+const OUTSIDE: Cursor = 1;
 
 #[derive(Debug, Clone, Default)]
 struct Node {
     /// By rising symbol.
-    children: Vec<(u32, Place)>,
+    children: Vec<(u32, Cursor)>,
     /// Where the longest other match goes on.
-    fail: Place,
+    fail: Cursor,
     /// Given for reaching this node from its parent.
-    step: f32,
+    boost: f32,
     /// Given since the last end of a sequence on the way here, to be taken back if the match breaks off.
     held: f32,
     /// What the sequence that ends here is worth, from the last end before it.
@@ -27,33 +27,33 @@ struct Node {
 
 /// Sequences of symbols and what each is worth.
 #[derive(Debug, Clone)]
-pub struct BiasTrie {
+pub struct HotwordTrie {
     nodes: Vec<Node>,
     /// By symbol: whether a word goes on after it; false beyond the end.
     inner: Vec<bool>,
-    max_step: f32,
+    max_boost: f32,
 }
 
-/// A sequence to be favoured.
+/// A sequence that is given a boost.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Favoured {
+pub struct Hotword {
     /// Words or tokens.
     pub symbols: Vec<u32>,
     /// Nats for every symbol.
-    pub step: f32,
+    pub boost: f32,
 }
 
-impl BiasTrie {
+impl HotwordTrie {
     /// A trie of `sequences`. A match begins at the start or after a symbol that ends a word, as all do but those marked in
     /// `inner` `[symbols]`.
-    pub fn new(sequences: &[Favoured], inner: Vec<bool>) -> Self {
+    pub fn new(sequences: &[Hotword], inner: Vec<bool>) -> Self {
         let mut nodes = vec![Node::default(), Node::default()];
-        let mut index: HashMap<(Place, u32), Place> = HashMap::new();
+        let mut index: HashMap<(Cursor, u32), Cursor> = HashMap::new();
         let mut ends = vec![0.0_f32; 2];
-        for Favoured { symbols, step } in sequences {
+        for Hotword { symbols, boost } in sequences {
             let mut at = START;
             for symbol in symbols {
-                let new = nodes.len() as Place;
+                let new = nodes.len() as Cursor;
                 let next = *index.entry((at, *symbol)).or_insert(new);
                 if next == new {
                     nodes.push(Node::default());
@@ -61,15 +61,15 @@ impl BiasTrie {
                     nodes[at as usize].children.push((*symbol, next));
                 }
                 let node = &mut nodes[next as usize];
-                node.step = node.step.max(*step);
+                node.boost = node.boost.max(*boost);
                 at = next;
             }
             if at != START {
-                ends[at as usize] = ends[at as usize].max(*step);
+                ends[at as usize] = ends[at as usize].max(*boost);
             }
         }
-        let max_step = nodes.iter().map(|node| node.step).fold(0.0, f32::max);
-        let mut trie = Self { nodes, inner, max_step };
+        let max_boost = nodes.iter().map(|node| node.boost).fold(0.0, f32::max);
+        let mut trie = Self { nodes, inner, max_boost };
         trie.nodes.iter_mut().for_each(|node| node.children.sort_unstable());
         trie.link(&ends);
         trie
@@ -86,7 +86,7 @@ impl BiasTrie {
                     _ => self.step_from(fail, symbol),
                 };
                 let node = &mut self.nodes[child as usize];
-                let held = held + node.step;
+                let held = held + node.boost;
                 node.fail = fail;
                 let own = ends[child as usize] > 0.0;
                 (node.held, node.earned) = if own { (0.0, Some(held)) } else { (held, None) };
@@ -98,18 +98,18 @@ impl BiasTrie {
         }
     }
 
-    fn child(&self, at: Place, symbol: u32) -> Option<Place> {
+    fn child(&self, at: Cursor, symbol: u32) -> Option<Cursor> {
         let children = &self.nodes[at as usize].children;
         let found = children.binary_search_by_key(&symbol, |child| child.0).ok()?;
         Some(children[found].1)
     }
 
     /// Where a symbol leads that nothing matches.
-    fn between(&self, symbol: u32) -> Place {
+    fn between(&self, symbol: u32) -> Cursor {
         if self.inner.get(symbol as usize) == Some(&true) { OUTSIDE } else { START }
     }
 
-    fn step_from(&self, mut at: Place, symbol: u32) -> Place {
+    fn step_from(&self, mut at: Cursor, symbol: u32) -> Cursor {
         loop {
             if let Some(next) = self.child(at, symbol) {
                 return next;
@@ -122,28 +122,28 @@ impl BiasTrie {
     }
 
     /// Where `symbol` leads from `at`, and what it adds to the score: below 0 where a match breaks off.
-    pub fn advance(&self, at: Place, symbol: u32) -> (Place, f32) {
+    pub fn advance(&self, at: Cursor, symbol: u32) -> (Cursor, f32) {
         let next = self.step_from(at, symbol);
         let node = &self.nodes[next as usize];
         (next, node.earned.unwrap_or(0.0) + node.held - self.nodes[at as usize].held)
     }
 
     /// What an unfinished match was given.
-    pub fn held(&self, at: Place) -> f32 {
+    pub fn held(&self, at: Cursor) -> f32 {
         self.nodes[at as usize].held
     }
 
     /// The most that one symbol adds.
-    pub fn max_step(&self) -> f32 {
-        self.max_step
+    pub fn max_boost(&self) -> f32 {
+        self.max_boost
     }
 
     /// The most that `symbol` adds anywhere; 0 if no sequence has it.
-    pub fn steps(&self) -> HashMap<u32, f32> {
+    pub fn boosts(&self) -> HashMap<u32, f32> {
         let mut steps = HashMap::new();
         for (symbol, child) in self.nodes.iter().flat_map(|node| &node.children) {
             let best: &mut f32 = steps.entry(*symbol).or_default();
-            *best = best.max(self.nodes[*child as usize].step);
+            *best = best.max(self.nodes[*child as usize].boost);
         }
         steps
     }
@@ -154,11 +154,11 @@ impl BiasTrie {
 mod tests {
     use super::*;
 
-    fn favoured(symbols: &[u32], step: f32) -> Favoured {
-        Favoured { symbols: symbols.to_vec(), step }
+    fn hotword(symbols: &[u32], boost: f32) -> Hotword {
+        Hotword { symbols: symbols.to_vec(), boost }
     }
 
-    fn walk(trie: &BiasTrie, symbols: &[u32]) -> (Vec<f32>, f32) {
+    fn walk(trie: &HotwordTrie, symbols: &[u32]) -> (Vec<f32>, f32) {
         let mut at = START;
         let gains: Vec<f32> = symbols
             .iter()
@@ -175,19 +175,19 @@ mod tests {
     // Sequences 1 2 3 (1 nat a word) and 2 4 (2 nats a word).
     #[test]
     fn what_an_unfinished_match_was_given_is_taken_back() {
-        let trie = BiasTrie::new(&[favoured(&[1, 2, 3], 1.0), favoured(&[2, 4], 2.0)], Vec::new());
+        let trie = HotwordTrie::new(&[hotword(&[1, 2, 3], 1.0), hotword(&[2, 4], 2.0)], Vec::new());
         assert_eq!(walk(&trie, &[1, 2, 3]), (vec![1.0, 1.0, 1.0], 3.0));
         assert_eq!(walk(&trie, &[1, 2, 9]), (vec![1.0, 1.0, -2.0], 0.0));
         assert_eq!(walk(&trie, &[1, 2]), (vec![1.0, 1.0], 0.0));
         // The match of 1 2 3 breaks off but goes on as 2 4, which is worth 4 in all.
         assert_eq!(walk(&trie, &[1, 2, 4]), (vec![1.0, 1.0, 2.0], 4.0));
         assert_eq!(walk(&trie, &[1, 1, 2, 3, 2, 4]), (vec![1.0, 0.0, 1.0, 1.0, 2.0, 2.0], 7.0));
-        assert_eq!(trie.steps()[&2], 2.0);
+        assert_eq!(trie.boosts()[&2], 2.0);
     }
 
     #[test]
     fn a_sequence_inside_another_is_worth_something_by_itself() {
-        let trie = BiasTrie::new(&[favoured(&[1], 1.0), favoured(&[1, 2], 3.0)], Vec::new());
+        let trie = HotwordTrie::new(&[hotword(&[1], 1.0), hotword(&[1, 2], 3.0)], Vec::new());
         assert_eq!(walk(&trie, &[1]).1, 3.0);
         assert_eq!(walk(&trie, &[1, 2]).1, 6.0);
         assert_eq!(walk(&trie, &[1, 9]).1, 3.0);
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn tokens_match_at_the_start_of_a_word_only() {
         let inner = vec![false, true, false, true, false];
-        let trie = BiasTrie::new(&[favoured(&[1, 2], 1.0)], inner);
+        let trie = HotwordTrie::new(&[hotword(&[1, 2], 1.0)], inner);
         for (symbols, expected) in
             [(&[1, 2][..], 2.0), (&[3, 1, 2], 0.0), (&[3, 4, 1, 2, 1, 2], 4.0), (&[1, 1, 2], 0.0)]
         {
