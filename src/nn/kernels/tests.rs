@@ -212,7 +212,7 @@ fn the_vector_paths_of_8_bits_equal_the_portable_one() {
             let mut y = noise(9 * n, 3);
             let rows = Rows { data: &x, stride: k };
             packed.accumulate(
-                &kernels,
+                kernels,
                 9,
                 rows,
                 RowsMut { data: &mut y, stride: n },
