@@ -3,6 +3,8 @@
 #![deny(clippy::print_stderr)]
 
 mod cli;
+#[cfg(feature = "serve")]
+mod serve;
 
 use clap::Parser;
 

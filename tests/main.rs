@@ -26,6 +26,8 @@ mod pipeline;
 mod public;
 mod robustness;
 mod rules;
+#[cfg(all(unix, feature = "serve"))]
+mod serve;
 mod session;
 #[cfg(target_os = "linux")]
 mod soak;

@@ -23,7 +23,7 @@ const BROKEN_OFF: i32 = 130;
 const SETTLE: Duration = Duration::from_millis(20);
 
 impl EndpointArguments {
-    fn options(&self) -> Option<EndpointOptions> {
+    pub(super) fn options(&self) -> Option<EndpointOptions> {
         let length = |seconds: f32| if seconds == 0.0 { f32::INFINITY } else { seconds };
         let after = if self.reset_encoder { AfterEndpoint::Reset } else { AfterEndpoint::Keep };
         (!self.no_endpoints).then(|| {

@@ -18,6 +18,8 @@ mod plot;
 mod recorder;
 mod say;
 mod screen;
+#[cfg(feature = "serve")]
+mod serve;
 mod transcribe;
 mod word_log;
 
@@ -44,6 +46,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::Bench(a) => bench::run(a),
         Command::Align(a) => align::run(a),
         Command::Inspect(a) => inspect::run(a).map(|()| true),
+        #[cfg(feature = "serve")]
+        Command::Serve(a) => serve::run(a).map(|()| true),
     }
 }
 

@@ -2,9 +2,13 @@
 #![expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod transcribe;
 
 pub use search::SearchArguments;
+#[cfg(feature = "serve")]
+pub use serve::{LogFormat, ServeArguments};
 pub use transcribe::{FormatName, InputArguments, OutputArguments, TranscribeArguments};
 
 use std::num::NonZeroUsize;
@@ -27,6 +31,9 @@ pub enum Command {
     Transcribe(TranscribeArguments),
     /// Write what is being said, into a microphone or a pipe
     Listen(ListenArguments),
+    /// Write what others say, over the network, for clients that speak to other recognisers
+    #[cfg(feature = "serve")]
+    Serve(Box<ServeArguments>),
     /// List the microphones
     Devices(DevicesArguments),
     /// Measure error rates on speech with known text

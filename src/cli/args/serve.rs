@@ -1,0 +1,90 @@
+//! `serve`: where it listens, who may come, and how much they may ask for.
+#![expect(clippy::doc_markdown, reason = "--help shows the text as it is")]
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::transcribe::seconds;
+use super::{EndpointArguments, ModelArguments, SearchArguments};
+use crate::serve::Address;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For programs, an object a line
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    #[command(flatten)]
+    pub endpoints: EndpointArguments,
+    /// Address and port to listen on
+    #[arg(
+        long,
+        env = "VIVAVOCE_LISTEN",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:2700"
+    )]
+    pub listen: Address,
+    /// Threads that compute [default: one a core]
+    #[arg(long, env = "VIVAVOCE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// A key that clients must have (may be repeated, or separated by commas)
+    #[arg(
+        long,
+        env = "VIVAVOCE_API_KEY",
+        value_name = "KEY",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub api_key: Vec<String>,
+    /// Keys, a line each
+    #[arg(long, env = "VIVAVOCE_API_KEY_FILE", value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// Web pages that may use the server, such as https://example.org; * for all (may be repeated, or separated by commas)
+    #[arg(long, env = "VIVAVOCE_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<String>,
+    /// Streams and files at once
+    #[arg(long, env = "VIVAVOCE_MAX_STREAMS", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_streams: u16,
+    /// Seconds of audio in a stream or file
+    #[arg(long, env = "VIVAVOCE_MAX_SECONDS", value_name = "S", default_value = "14400", value_parser = seconds::<f64>)]
+    pub max_seconds: f64,
+    /// Bytes of a message
+    #[arg(long, env = "VIVAVOCE_MAX_MESSAGE_BYTES", value_name = "N", default_value_t = 20 << 20, value_parser = clap::value_parser!(u32).range(1024..))]
+    pub max_message_bytes: u32,
+    /// Bytes of an upload
+    #[arg(long, env = "VIVAVOCE_MAX_BODY_BYTES", value_name = "N", default_value_t = 25 << 20, value_parser = clap::value_parser!(u32).range(1024..))]
+    pub max_body_bytes: u32,
+    /// Hotwords or phrases of a stream
+    #[arg(long, env = "VIVAVOCE_MAX_PHRASES", value_name = "N", default_value_t = 1000)]
+    pub max_phrases: u16,
+    /// Seconds without a message after which a client is sent away
+    #[arg(long, env = "VIVAVOCE_IDLE_SECONDS", value_name = "S", default_value = "300", value_parser = seconds::<f64>)]
+    pub idle_seconds: f64,
+    /// Seconds that streams have to end when the server stops
+    #[arg(long, env = "VIVAVOCE_STOP_SECONDS", value_name = "S", default_value = "10", value_parser = seconds::<f64>)]
+    pub stop_seconds: f64,
+    /// Rate of Vosk clients that do not name one
+    #[arg(long, env = "VIVAVOCE_VOSK_RATE", value_name = "HZ", default_value_t = 8000, value_parser = clap::value_parser!(u32).range(8000..=192_000))]
+    pub vosk_rate: u32,
+    /// Words without times for Vosk clients that do not ask for them
+    #[arg(long, env = "VIVAVOCE_VOSK_NO_WORDS")]
+    pub vosk_no_words: bool,
+    /// Other readings for Vosk clients that do not ask for any
+    #[arg(long, env = "VIVAVOCE_VOSK_ALTERNATIVES", value_name = "N", default_value_t = 0)]
+    pub vosk_alternatives: u8,
+    /// What is told on stderr
+    #[arg(long, env = "VIVAVOCE_LOG", value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub log: String,
+    /// How it is written
+    #[arg(long, env = "VIVAVOCE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}

@@ -1,0 +1,119 @@
+//! `vivavoce serve`: sockets that existing clients speak to. Engines compute in threads of their own; sockets only queue.
+
+mod access;
+mod appended;
+mod ask;
+mod connections;
+mod failure;
+mod limits;
+mod metrics;
+mod openai;
+mod pcm;
+mod recording;
+mod routes;
+mod scheduler;
+mod socket;
+mod stream;
+mod vosk;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use vivavoce::{EndpointOptions, Recognizer, StreamOptions};
+
+pub use std::net::SocketAddr as Address;
+
+pub use limits::Limits;
+pub use vosk::Defaults;
+
+use limits::Slots;
+use metrics::Metrics;
+use scheduler::Pool;
+
+/// What the server is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: Address,
+    /// Keys of which a client must have one; none: anybody may come.
+    pub keys: Vec<String>,
+    /// Origins of web pages that may use it, besides its own; `*` for all.
+    pub origins: Vec<String>,
+    /// Name of the model.
+    pub model: String,
+    /// Threads that compute.
+    pub threads: usize,
+    /// What all streams are like where a client does not say otherwise.
+    pub stream: StreamOptions,
+    /// Whether that has sentence ends, and digits: their text is made anew out of confirmed words.
+    pub rewrites: (bool, bool),
+    /// Where they end segments.
+    pub endpoints: Option<EndpointOptions>,
+    /// What clients of Vosk need not say.
+    pub vosk: Defaults,
+    /// How much may be asked for.
+    pub limits: Limits,
+}
+
+/// What all connections share.
+struct Server {
+    settings: Settings,
+    recognizer: Recognizer,
+    pool: Pool,
+    metrics: Arc<Metrics>,
+    slots: Arc<Slots>,
+    /// Uploads that are being read.
+    uploads: Arc<Semaphore>,
+    /// Lists of words that are being made ready.
+    lists: Semaphore,
+    stop: watch::Receiver<bool>,
+}
+
+/// Serves until the process is asked to stop (SIGINT or SIGTERM), then lets streams end.
+///
+/// # Errors
+/// If the address cannot be listened on, or the system has no threads.
+pub fn run(recognizer: &Recognizer, settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(settings.limits.streams + 8)
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(recognizer, settings));
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(recognizer: &Recognizer, settings: Settings) -> anyhow::Result<()> {
+    let address = settings.listen;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() && settings.keys.is_empty() {
+        tracing::warn!(
+            "anybody who reaches {address} may use the server; --api-key asks for a key"
+        );
+    }
+    let (stopping, stop) = watch::channel(false);
+    let metrics = Arc::new(Metrics::new(&settings.model));
+    let server = Arc::new(Server {
+        recognizer: recognizer.clone(),
+        pool: Pool::start(recognizer, settings.threads, &metrics)?,
+        slots: Arc::new(Slots::new(settings.limits.streams, &metrics)),
+        uploads: Arc::new(Semaphore::new(settings.limits.streams)),
+        lists: ask::lists(),
+        metrics,
+        settings,
+        stop,
+    });
+    tokio::spawn(async move {
+        connections::asked_to_stop().await;
+        tracing::info!("stopping");
+        stopping.send_replace(true);
+    });
+    tracing::info!(%address, model = server.settings.model, "listening on http://{address}");
+    connections::accept(&listener, &server).await;
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! Engine threads. Each owns an [`Engine`] and the streams that were given to it; sockets only queue what they have heard.
+//!
+//! A stream has room for a few inputs. A place is taken when an input is queued and given back when its output was taken, so that
+//! whoever sends fast or reads slowly waits for nobody but himself, and nothing grows.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use vivavoce::audio::Resampler;
+use vivavoce::transcript::{Event, Partial};
+use vivavoce::{Engine, Listener, Recognizer, StreamOptions};
+
+use super::metrics::Metrics;
+use super::stream::Stream;
+
+/// What a stream is to do; each is answered by one [`Output`].
+#[derive(Debug)]
+pub enum Input {
+    /// Samples at the stream's rate; at most [`Stream::step`] of them at a time keep others from waiting.
+    Audio(Vec<f32>),
+    /// End the segment and go on as if a stream began.
+    Cut,
+    /// Nothing more will come.
+    Finish,
+}
+
+/// What came of an [`Input`].
+#[derive(Debug)]
+pub struct Output {
+    /// What was said.
+    pub events: Vec<Event>,
+    /// What is known of the segment.
+    pub partial: Partial,
+    /// Whether the stream is over and all of it heard.
+    pub over: bool,
+}
+
+/// An output, and the place that is given back once it was taken.
+pub(super) type Parcel = (Output, OwnedSemaphorePermit);
+
+/// An input in the queue.
+pub(super) struct Job {
+    pub input: Input,
+    pub at: Instant,
+    pub room: OwnedSemaphorePermit,
+}
+
+/// What an engine thread is told.
+pub(super) enum Order {
+    Open(Box<Slot>),
+    Job(u64, Job),
+    Close(u64),
+}
+
+/// A stream in an engine thread.
+pub(super) struct Slot {
+    id: u64,
+    listener: Listener,
+    rate_hz: u32,
+    resampler: Resampler,
+    resampled: Vec<f32>,
+    queue: VecDeque<Job>,
+    /// The input that is being heard.
+    current: Option<(Instant, OwnedSemaphorePermit)>,
+    failed: Option<vivavoce::Error>,
+    outputs: UnboundedSender<Parcel>,
+}
+
+impl Slot {
+    /// Has the stream accept the next input; whether there was one.
+    fn feed(&mut self, metrics: &Metrics) -> bool {
+        let Some(Job { input, at, room }) = self.queue.pop_front() else { return false };
+        if let Input::Audio(samples) = &input {
+            metrics.audio_seconds.inc_by(samples.len() as f64 / f64::from(self.rate_hz));
+        }
+        self.current = Some((at, room));
+        if let Err(error) = self.accept(&input) {
+            self.failed = Some(error);
+        }
+        true
+    }
+
+    fn accept(&mut self, input: &Input) -> vivavoce::Result<()> {
+        self.resampled.clear();
+        match input {
+            Input::Audio(samples) => self.resampler.process_into(samples, &mut self.resampled)?,
+            Input::Cut | Input::Finish => {
+                self.resampler.finish_into(&mut self.resampled)?;
+                self.resampler.reset();
+            }
+        }
+        self.listener.accept_waveform(&self.resampled)?;
+        match input {
+            Input::Audio(_) => {}
+            Input::Cut => self.listener.cut(),
+            Input::Finish => self.listener.finish(),
+        }
+        Ok(())
+    }
+
+    /// Hands out what came of the input.
+    fn reply(&mut self, metrics: &Metrics) {
+        let Some((at, room)) = self.current.take() else { return };
+        let mut events: Vec<Event> = self.listener.take_events().collect();
+        events.extend(self.failed.take().map(|error| Event::Error(Arc::new(error))));
+        metrics.lag.observe(at.elapsed().as_secs_f64());
+        let output =
+            Output { events, partial: self.listener.partial(), over: self.listener.is_over() };
+        // Whoever has gone does not want it.
+        let _ = self.outputs.send((output, room));
+    }
+}
+
+struct Worker {
+    orders: Sender<Order>,
+    streams: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+/// The engine threads.
+pub struct Pool {
+    recognizer: Recognizer,
+    workers: Vec<Worker>,
+    next_id: AtomicU64,
+}
+
+impl Pool {
+    /// Starts `threads` engines.
+    ///
+    /// # Errors
+    /// What the system says if it has no more threads.
+    pub fn start(
+        recognizer: &Recognizer,
+        threads: usize,
+        metrics: &Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let workers = (0..threads.max(1)).map(|i| {
+            let (orders, inbox) = channel();
+            let engine = Engine::new(recognizer);
+            let metrics = Arc::clone(metrics);
+            let name = format!("engine-{i}");
+            let thread = std::thread::Builder::new()
+                .name(name)
+                .spawn(move || work(&inbox, engine, &metrics))?;
+            Ok(Worker { orders, streams: Arc::default(), thread })
+        });
+        Ok(Self {
+            recognizer: recognizer.clone(),
+            workers: workers.collect::<std::io::Result<_>>()?,
+            next_id: AtomicU64::new(1),
+        })
+    }
+
+    /// Whether all threads are alive.
+    pub fn is_alive(&self) -> bool {
+        self.workers.iter().all(|worker| !worker.thread.is_finished())
+    }
+
+    /// A new stream of samples at `rate_hz`, on the thread that has the fewest.
+    ///
+    /// # Errors
+    /// What the options or the rate have wrong.
+    pub fn open(&self, rate_hz: u32, options: &StreamOptions) -> vivavoce::Result<Stream> {
+        let listener = self.recognizer.listener(options)?;
+        let resampler = Resampler::new(rate_hz, listener.sample_rate_hz())?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (outputs, taken) = mpsc::unbounded_channel();
+        let slot = Slot {
+            id,
+            listener,
+            rate_hz,
+            resampler,
+            resampled: Vec::new(),
+            queue: VecDeque::new(),
+            current: None,
+            failed: None,
+            outputs,
+        };
+        let worker = self.workers.iter().min_by_key(|w| w.streams.load(Ordering::Relaxed));
+        let Some(worker) = worker else {
+            return Err(vivavoce::Error::Usage { reason: "no engine".into() });
+        };
+        // A thread that has died drops the stream's end of the outputs, which the stream notices.
+        let _ = worker.orders.send(Order::Open(Box::new(slot)));
+        Ok(Stream::new(id, rate_hz, worker.orders.clone(), Arc::clone(&worker.streams), taken))
+    }
+}
+
+/// Hears what is queued, one input of every stream that has one at a time, all as one batch.
+fn work(inbox: &Receiver<Order>, mut engine: Engine, metrics: &Metrics) {
+    let mut slots: Vec<Slot> = Vec::new();
+    loop {
+        if slots.iter().all(|slot| slot.queue.is_empty()) {
+            let Ok(order) = inbox.recv() else { return };
+            obey(order, &mut slots);
+        }
+        while let Ok(order) = inbox.try_recv() {
+            obey(order, &mut slots);
+        }
+        let start = Instant::now();
+        let mut busy: Vec<&mut Listener> = Vec::new();
+        for slot in &mut slots {
+            if slot.feed(metrics) {
+                busy.push(&mut slot.listener);
+            }
+        }
+        if busy.is_empty() {
+            continue;
+        }
+        metrics.batch_streams.observe(busy.len() as f64);
+        if let Err(error) = engine.advance(&mut busy) {
+            tracing::error!(%error, "the engine refused its streams");
+            return;
+        }
+        metrics.compute_seconds.inc_by(start.elapsed().as_secs_f64());
+        for slot in &mut slots {
+            slot.reply(metrics);
+        }
+    }
+}
+
+fn obey(order: Order, slots: &mut Vec<Slot>) {
+    match order {
+        Order::Open(slot) => slots.push(*slot),
+        Order::Job(id, job) => {
+            if let Some(slot) = slots.iter_mut().find(|slot| slot.id == id) {
+                slot.queue.push_back(job);
+            }
+        }
+        Order::Close(id) => slots.retain(|slot| slot.id != id),
+    }
+}
