@@ -50,6 +50,21 @@ step cargo test --quiet --lib --test integration $all
 # shellcheck disable=SC2086
 RUSTDOCFLAGS="-D warnings" step cargo doc --quiet --no-deps --lib $all
 
+installed() {
+    command -v rustup > /dev/null && rustup target list --installed | grep -q "^$1\$"
+}
+if installed wasm32-unknown-unknown && [ -z "$default" ]; then
+    step cargo check --quiet --lib --no-default-features --features embed-model --target wasm32-unknown-unknown
+else
+    skip "the library for browsers: no target wasm32-unknown-unknown"
+fi
+if installed aarch64-unknown-linux-musl && command -v qemu-aarch64 > /dev/null; then
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64 \
+        step cargo test --quiet --lib --no-default-features --target aarch64-unknown-linux-musl nn::
+else
+    skip "the kernels for NEON: no target aarch64-unknown-linux-musl or no qemu-aarch64"
+fi
+
 python3_with() {
     # A Python that has the modules of $1, or gets them from the requirements $2: its path, or nothing.
     if python3 -c "$1" 2> /dev/null; then
