@@ -36,6 +36,9 @@ fn session_text(recognizer: &Recognizer, samples: &[f32]) -> String {
     session.result(0).text
 }
 
+/// Of the words of all clips; the weights of today get 8 % wrong.
+const MOST_WRONG: f64 = 0.15;
+
 const LAYOUTS: [(u32, u16, u16, hound::SampleFormat); 9] = [
     (8_000, 1, 16, hound::SampleFormat::Int),
     (16_000, 1, 8, hound::SampleFormat::Int),
@@ -120,7 +123,7 @@ fn the_clips_are_understood() {
     }
     println!("{:5.1} %  {num_clips} clips", 100.0 * total.rate());
     assert!(num_clips >= 10);
-    assert!(total.rate() < 0.5, "{:.1} % of the words are wrong", 100.0 * total.rate());
+    assert!(total.rate() < MOST_WRONG, "{:.1} % of the words are wrong", 100.0 * total.rate());
 }
 
 #[test]
