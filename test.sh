@@ -87,6 +87,19 @@ else
     fi
 fi
 
+if [ -n "$default" ]; then
+    skip "other people's clients on our server: models/en-small is absent"
+elif ! command -v python3 > /dev/null; then
+    skip "other people's clients on our server: no python3"
+else
+    clients=$(python3_with "import deepgram, openai, pytest, websockets, wyoming" tests/clients/requirements.txt venv-clients)
+    if [ -n "$clients" ]; then
+        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$clients" -m pytest -q -p no:cacheprovider tests/clients
+    else
+        skip "other people's clients on our server: they cannot be installed"
+    fi
+fi
+
 python=
 modules="import torch, numpy, safetensors, soundfile, sentencepiece, pytest"
 if ! command -v python3 > /dev/null; then

@@ -60,6 +60,7 @@ pub fn random_id() -> String {
 /// Whether a path needs no key.
 fn is_public(path: &str, headers: &HeaderMap) -> bool {
     let page = path == "/" && !headers.contains_key(header::UPGRADE);
+    let page = page || path.starts_with("/page/");
     page || path == "/health" || path == "/ready"
 }
 

@@ -18,7 +18,7 @@ const HEAD: Duration = Duration::from_secs(15);
 /// All headers together.
 const HEAD_BYTES: usize = 32 * 1024;
 /// Connections that are no streams: uploads, health checks, the page.
-const OTHERS: usize = 512;
+pub const OTHERS: usize = 512;
 /// When the system has no more sockets.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -38,6 +38,16 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Names the field that is to blame.
     pub fn param(mut self, name: &'static str) -> Self {
         self.param = Some(name);

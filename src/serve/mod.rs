@@ -4,17 +4,21 @@ mod access;
 mod appended;
 mod ask;
 mod connections;
+mod deepgram;
 mod failure;
 mod limits;
 mod metrics;
 mod openai;
+mod page;
 mod pcm;
 mod recording;
 mod routes;
 mod scheduler;
 mod socket;
 mod stream;
+mod upload;
 mod vosk;
+mod wyoming;
 
 use std::sync::Arc;
 
@@ -37,6 +41,8 @@ use scheduler::Pool;
 pub struct Settings {
     /// Where it listens.
     pub listen: Address,
+    /// Where it listens for Wyoming, if it does.
+    pub wyoming: Option<Address>,
     /// Keys of which a client must have one; none: anybody may come.
     pub keys: Vec<String>,
     /// Origins of web pages that may use it, besides its own; `*` for all.
@@ -64,6 +70,8 @@ struct Server {
     pool: Pool,
     metrics: Arc<Metrics>,
     slots: Arc<Slots>,
+    /// Connections of Wyoming.
+    callers: Arc<Semaphore>,
     /// Uploads that are being read.
     uploads: Arc<Semaphore>,
     /// Lists of words that are being made ready.
@@ -102,12 +110,20 @@ async fn serve(recognizer: &Recognizer, settings: Settings) -> anyhow::Result<()
         recognizer: recognizer.clone(),
         pool: Pool::start(recognizer, settings.threads, &metrics)?,
         slots: Arc::new(Slots::new(settings.limits.streams, &metrics)),
+        callers: Arc::new(Semaphore::new(settings.limits.streams + connections::OTHERS)),
         uploads: Arc::new(Semaphore::new(settings.limits.streams)),
         lists: ask::lists(),
         metrics,
         settings,
         stop,
     });
+    if let Some(address) = server.settings.wyoming {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+        let address = listener.local_addr()?;
+        tracing::info!(wyoming = %address, "listening for Wyoming on {address}");
+        tokio::spawn(wyoming::accept(listener, Arc::clone(&server)));
+    }
     tokio::spawn(async move {
         connections::asked_to_stop().await;
         tracing::info!("stopping");

@@ -1,5 +1,7 @@
 //! A file that was sent whole: decoded in a thread of its own, heard beside the live streams, no faster than it is heard.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 use vivavoce::audio::{self, BoxedSource};
@@ -14,7 +16,7 @@ use super::stream::{Feeder, Stream};
 /// A file that is being heard.
 pub struct Recording {
     stream: Stream,
-    feeding: Option<JoinHandle<Result<f64, String>>>,
+    feeding: Option<JoinHandle<Result<f64, Failure>>>,
     seconds: f64,
     _slot: SlotGuard,
 }
@@ -34,15 +36,21 @@ impl Recording {
         let ask = Ask { recording: true, ..ask.clone() };
         let options = server.options(&ask).await.map_err(Failure::bad)?;
         let opened = spawn_blocking(|| audio::from_bytes("the file", bytes)).await;
-        let source = opened.map_err(|_| Failure::bad("the file cannot be decoded"))?;
+        let source = opened.map_err(|_| undecodable())?;
         let source = source.map_err(|error| unreadable(&error.to_string()))?;
+        let most = server.settings.limits.seconds;
+        if source.duration_s().is_some_and(|seconds| seconds > most) {
+            return Err(too_long(most));
+        }
         let opened = server.pool.open(source.sample_rate_hz(), &options);
         let stream = opened.map_err(|error| Failure::bad(error.to_string()))?;
         let (feeder, step) = (stream.feeder(), stream.step());
-        let most = server.settings.limits.seconds;
         let runtime = Handle::current();
         let feeding = Some(spawn_blocking(move || {
-            let heard = feed(source, &feeder, step, most, &runtime);
+            // A decoder that fails badly ends its file, and nothing else.
+            let heard =
+                catch_unwind(AssertUnwindSafe(|| feed(source, &feeder, step, most, &runtime)));
+            let heard = heard.unwrap_or_else(|_| Err(undecodable()));
             // Also after a failure: the end is what the other side waits for.
             let _ = runtime.block_on(feeder.send(Input::Finish));
             heard
@@ -61,8 +69,8 @@ impl Recording {
         let output =
             self.stream.next().await.map_err(|_| Failure::fault("the recogniser failed"))?;
         if let (true, Some(feeding)) = (output.over, self.feeding.take_if(|_| output.over)) {
-            let heard = feeding.await.map_err(|_| Failure::bad("the file cannot be decoded"))?;
-            self.seconds = heard.map_err(|reason| unreadable(&reason))?;
+            let heard = feeding.await.map_err(|_| undecodable())?;
+            self.seconds = heard?;
         }
         Ok(Some(output))
     }
@@ -71,6 +79,14 @@ impl Recording {
     pub fn seconds(&self) -> f64 {
         self.seconds
     }
+}
+
+fn undecodable() -> Failure {
+    Failure::bad("the file cannot be decoded").param("file")
+}
+
+fn too_long(most: f64) -> Failure {
+    Failure::bad(format!("more than {most} seconds of audio")).param("file")
 }
 
 fn unreadable(reason: &str) -> Failure {
@@ -86,16 +102,16 @@ fn feed(
     step: usize,
     most: f64,
     runtime: &Handle,
-) -> Result<f64, String> {
+) -> Result<f64, Failure> {
     let (rate_hz, mut chunk, mut samples) = (f64::from(source.sample_rate_hz()), Vec::new(), 0_u64);
-    while source.next_chunk(&mut chunk).map_err(|error| error.to_string())? {
+    while source.next_chunk(&mut chunk).map_err(|error| unreadable(&error.to_string()))? {
         samples += chunk.len() as u64;
         if samples as f64 / rate_hz > most {
-            return Err(format!("more than {most} seconds of audio"));
+            return Err(too_long(most));
         }
         for piece in chunk.chunks(step) {
             let sent = runtime.block_on(feeder.send(Input::Audio(piece.to_vec())));
-            sent.map_err(|_| "the client has gone")?;
+            sent.map_err(|_| Failure::fault("the client has gone"))?;
         }
     }
     for warning in source.warnings() {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, RawQuery, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,7 +16,7 @@ use serde_json::json;
 use super::ask::{Ask, query};
 use super::failure::Failure;
 use super::socket::{Socket, prepared};
-use super::{Server, access, openai, vosk};
+use super::{Server, access, deepgram, openai, page, vosk};
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
@@ -26,6 +27,9 @@ pub fn router(server: &Arc<Server>) -> Router {
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
+        .route("/page/{name}", get(page::part))
+        .route("/v1/listen", get(listen).post(listen_to_file).layer(body))
+        .route("/v1/realtime", get(realtime))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{id}", get(openai::model))
         .route("/v1/audio/transcriptions", post(openai::transcriptions).layer(body))
@@ -52,9 +56,7 @@ async fn any(
                 vosk::talk(server, Socket::new(inner, stop, idle), ask, slot)
             })
         }
-        Err(_) if uri.path() == "/" => {
-            "vivavoce: WebSocket of Vosk on /, OpenAI on /v1/audio/transcriptions\n".into_response()
-        }
+        Err(_) if uri.path() == "/" => page::index(),
         Err(_) => missing(&uri),
     }
 }
@@ -76,6 +78,70 @@ fn asked(text: &str) -> Ask {
 
 fn missing(uri: &Uri) -> Response {
     Failure::new(StatusCode::NOT_FOUND, format!("there is no {}", uri.path())).into_response()
+}
+
+/// Deepgram, live.
+async fn listen(
+    State(server): State<Arc<Server>>,
+    RawQuery(text): RawQuery,
+    upgrade: Upgrade,
+) -> Response {
+    let wishes = match deepgram::Wishes::read(&text.unwrap_or_default()) {
+        Ok(wishes) => wishes,
+        Err(reason) => return deepgram::refusal(StatusCode::BAD_REQUEST, &reason),
+    };
+    let Ok(upgrade) = upgrade else {
+        let reason = "connect with a WebSocket, or post a file";
+        return deepgram::refusal(StatusCode::UPGRADE_REQUIRED, reason);
+    };
+    let Some(slot) = server.slots.take("deepgram") else {
+        return deepgram::refusal(StatusCode::SERVICE_UNAVAILABLE, "all streams are taken");
+    };
+    let upgrade = prepared(upgrade, server.settings.limits.message_bytes);
+    let stop = server.stop.clone();
+    upgrade.on_upgrade(move |inner| {
+        deepgram::talk(server, Socket::new(inner, stop, deepgram::IDLE), wishes, slot)
+    })
+}
+
+/// Deepgram, a file.
+async fn listen_to_file(
+    State(server): State<Arc<Server>>,
+    RawQuery(text): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let wishes = match deepgram::Wishes::read(&text.unwrap_or_default()) {
+        Ok(wishes) => wishes,
+        Err(reason) => return deepgram::refusal(StatusCode::BAD_REQUEST, &reason),
+    };
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if kind.is_some_and(|kind| kind.starts_with("application/json")) {
+        return deepgram::refusal(
+            StatusCode::BAD_REQUEST,
+            "send the file itself: no URL is fetched",
+        );
+    }
+    deepgram::whole(&server, wishes, body).await
+}
+
+/// `OpenAI`, live.
+async fn realtime(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return Failure::new(StatusCode::UPGRADE_REQUIRED, "connect with a WebSocket")
+            .into_response();
+    };
+    let Some(slot) = server.slots.take("realtime") else { return Failure::full().into_response() };
+    let limits = &server.settings.limits;
+    let old = headers.contains_key("openai-beta");
+    let (stop, idle) = (server.stop.clone(), limits.idle);
+    prepared(upgrade, limits.message_bytes).on_upgrade(move |inner| {
+        openai::realtime(server, Socket::new(inner, stop, idle), old, slot)
+    })
 }
 
 /// Whether the program works.

@@ -37,6 +37,10 @@ pub struct Output {
     pub events: Vec<Event>,
     /// What is known of the segment.
     pub partial: Partial,
+    /// Whether a voice is heard.
+    pub voice: bool,
+    /// Seconds of audio accepted so far.
+    pub time_s: f64,
     /// Whether the stream is over and all of it heard.
     pub over: bool,
 }
@@ -110,8 +114,13 @@ impl Slot {
         let mut events: Vec<Event> = self.listener.take_events().collect();
         events.extend(self.failed.take().map(|error| Event::Error(Arc::new(error))));
         metrics.lag.observe(at.elapsed().as_secs_f64());
-        let output =
-            Output { events, partial: self.listener.partial(), over: self.listener.is_over() };
+        let output = Output {
+            events,
+            partial: self.listener.partial(),
+            voice: self.listener.hears_voice(),
+            time_s: self.listener.time_s(),
+            over: self.listener.is_over(),
+        };
         // Whoever has gone does not want it.
         let _ = self.outputs.send((output, room));
     }

@@ -54,6 +54,8 @@ pub enum Frame {
     Closed,
     /// The server stops.
     Stop,
+    /// Nothing was sent for too long.
+    Idle,
     /// The peer is to be sent away, with this code and reason.
     Refused(u16, &'static str),
 }
@@ -99,7 +101,7 @@ impl Socket {
         loop {
             let idle = self.idle.saturating_sub(self.heard.elapsed());
             if idle.is_zero() {
-                return Frame::Refused(code::REFUSED, "nothing was sent for too long");
+                return Frame::Idle;
             }
             let got = tokio::select! {
                 biased;

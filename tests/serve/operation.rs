@@ -149,3 +149,25 @@ fn clients_do_not_hear_each_other() {
     });
     server.wait_until_empty();
 }
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere_and_no_key() {
+    let Some(server) = Server::start(&["--api-key", "k"]) else { return };
+    let page = server.get("/", "");
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-security-policy: default-src 'self'"), "{}", page.head);
+    let html = page.text();
+    let parts: Vec<&str> = html.split('"').filter(|part| part.starts_with("page/")).collect();
+    assert_eq!(parts, ["page/page.css", "page/page.js"]);
+    let mut all = html.clone();
+    for part in parts.into_iter().chain(["page/worklet.js"]) {
+        let answer = server.get(&format!("/{part}"), "");
+        assert_eq!(answer.status, 200, "{part}");
+        all += &answer.text();
+    }
+    assert!(!all.contains("http://") && !all.contains("https://"));
+    for id in all.split("$(\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(html.contains(&format!("id=\"{id}\"")), "the page has no {id}");
+    }
+    assert_eq!(server.get("/page/none.js", "").status, 404);
+}

@@ -25,6 +25,9 @@ pub struct ServeArguments {
     pub search: SearchArguments,
     #[command(flatten)]
     pub endpoints: EndpointArguments,
+    /// A TOML file of settings, named as these flags are; what is said here or in the environment goes before
+    #[arg(long, env = "VIVAVOCE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Address and port to listen on
     #[arg(
         long,
@@ -33,6 +36,9 @@ pub struct ServeArguments {
         default_value = "127.0.0.1:2700"
     )]
     pub listen: Address,
+    /// Address and port for Wyoming, such as 0.0.0.0:10300; a bare port is this machine's alone
+    #[arg(long, env = "VIVAVOCE_WYOMING", value_name = "ADDRESS:PORT", value_parser = address)]
+    pub wyoming: Option<Address>,
     /// Threads that compute [default: one a core]
     #[arg(long, env = "VIVAVOCE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
@@ -87,4 +93,13 @@ pub struct ServeArguments {
     /// How it is written
     #[arg(long, env = "VIVAVOCE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// An address, or a port of this machine.
+fn address(text: &str) -> Result<Address, String> {
+    let address = match text.parse::<u16>() {
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) => text.to_owned(),
+    };
+    address.parse().map_err(|_| "expected a port, or ADDRESS:PORT".into())
 }

@@ -1,24 +1,19 @@
 //! The form of a transcription.
 
-use std::time::Duration;
-
 use axum::extract::Multipart;
-use axum::extract::multipart::Field;
+use axum::extract::multipart::{Field, MultipartError};
 use axum::http::StatusCode;
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::super::ask::Ask;
 use super::super::failure::Failure;
+use super::super::upload::{Pace, slow, too_large};
 
 /// A field that is no file.
 const MAX_FIELD_BYTES: usize = 64 * 1024;
 /// All fields together.
 const MAX_FIELDS: usize = 4096;
-/// For an upload to begin.
-const UPLOAD: Duration = Duration::from_secs(30);
-/// What it must keep up with afterwards.
-const BYTES_A_SECOND: u64 = 8 * 1024;
 
 /// What the answer is written as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,13 +50,6 @@ pub struct Form {
     wishes: Ask,
 }
 
-/// A body beyond the limit.
-pub fn too_large(most: usize, read: Option<usize>) -> Failure {
-    let read = read.map(|read| format!(" ({read} bytes read)")).unwrap_or_default();
-    let message = format!("Maximum content size limit ({most}) exceeded{read}");
-    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
-}
-
 impl Form {
     /// Reads a form that comes at a reasonable pace.
     ///
@@ -69,15 +57,15 @@ impl Form {
     /// What is wrong with it.
     pub async fn read(mut body: Multipart, most: usize) -> Result<Self, Failure> {
         let mut form = Self::default();
-        let mut pace = Pace { begin: Instant::now(), bytes: 0, most };
+        let mut pace = Pace::new();
         for _ in 0..MAX_FIELDS {
             let field = timeout_at(pace.deadline(), body.next_field()).await.map_err(|_| slow())?;
-            let Some(field) = field.map_err(|error| pace.failed(&error))? else { return Ok(form) };
+            let Some(field) = field.map_err(|error| failed(&error, most))? else { return Ok(form) };
             let name = field.name().unwrap_or_default().trim_end_matches("[]").to_owned();
             if name == "file" {
-                form.file = pace.read(field, most).await?;
+                form.file = bytes(field, &mut pace, most).await?;
             } else {
-                let value = pace.read(field, MAX_FIELD_BYTES).await?;
+                let value = bytes(field, &mut pace, MAX_FIELD_BYTES).await?;
                 let value = String::from_utf8(value);
                 let value = value.map_err(|_| Failure::bad(format!("{name} is no UTF-8")))?;
                 form.set(&name, value)?;
@@ -174,39 +162,23 @@ fn flag(value: &str, name: &'static str) -> Result<bool, Failure> {
     }
 }
 
-fn slow() -> Failure {
-    Failure::new(StatusCode::REQUEST_TIMEOUT, "the upload is too slow")
+/// Reads a field that comes at a reasonable pace.
+async fn bytes(mut field: Field<'_>, pace: &mut Pace, most: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    loop {
+        let chunk = timeout_at(pace.deadline(), field.chunk()).await.map_err(|_| slow())?;
+        let Some(chunk) = chunk.map_err(|error| failed(&error, most))? else { return Ok(bytes) };
+        pace.count(chunk.len());
+        if bytes.len() + chunk.len() > most {
+            return Err(too_large(most, None));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
 }
 
-/// How fast an upload must be.
-struct Pace {
-    begin: Instant,
-    bytes: u64,
-    most: usize,
-}
-
-impl Pace {
-    fn deadline(&self) -> Instant {
-        self.begin + UPLOAD + Duration::from_secs(self.bytes / BYTES_A_SECOND)
+fn failed(error: &MultipartError, most: usize) -> Failure {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large(most, None);
     }
-
-    async fn read(&mut self, mut field: Field<'_>, most: usize) -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        loop {
-            let chunk = timeout_at(self.deadline(), field.chunk()).await.map_err(|_| slow())?;
-            let Some(chunk) = chunk.map_err(|error| self.failed(&error))? else { return Ok(bytes) };
-            self.bytes += chunk.len() as u64;
-            if bytes.len() + chunk.len() > most {
-                return Err(too_large(most, None));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-    }
-
-    fn failed(&self, error: &axum::extract::multipart::MultipartError) -> Failure {
-        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return too_large(self.most, None);
-        }
-        Failure::bad(error.body_text())
-    }
+    Failure::bad(error.body_text())
 }

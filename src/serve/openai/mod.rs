@@ -2,6 +2,7 @@
 
 mod answer;
 mod form;
+mod realtime;
 mod subtitles;
 
 use std::fmt::Write;
@@ -21,8 +22,10 @@ use super::Server;
 use super::appended::Appended;
 use super::failure::Failure;
 use super::recording::Recording;
+use super::upload::too_large;
 use answer::Heard;
 use form::Form;
+pub use realtime::talk as realtime;
 
 /// The models, of which there is one.
 pub async fn models(State(server): State<Arc<Server>>) -> Json<Value> {
@@ -65,7 +68,7 @@ async fn transcribed(
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if let Some(length) = length.filter(|length: &usize| *length > most) {
         server.metrics.refuse("body");
-        return Err(form::too_large(most, Some(length)));
+        return Err(too_large(most, Some(length)));
     }
     let body = body.map_err(|rejection| Failure::bad(rejection.body_text()))?;
     let Ok(reading) = server.uploads.try_acquire() else {

@@ -99,6 +99,7 @@ impl Talk {
         match frame {
             Frame::Closed => Err(End::Hung),
             Frame::Refused(code, reason) => Err(close(code, reason)),
+            Frame::Idle => Err(close(code::REFUSED, "nothing was sent for too long")),
             Frame::Stop => {
                 self.finish(socket).await?;
                 Err(close(code::RESTART, "the server stops"))

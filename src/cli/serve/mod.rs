@@ -1,5 +1,7 @@
 //! `vivavoce serve`.
 
+mod config;
+
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -7,9 +9,16 @@ use anyhow::Context;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::args::{LogFormat, ServeArguments};
-use crate::serve::{Defaults, Limits, Settings, run as serve};
+use crate::serve::{Defaults, Limits, Settings, run as start};
 
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
+    match &arguments.config {
+        Some(path) => serve(&*config::with_file(path)?),
+        None => serve(arguments),
+    }
+}
+
+fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let endpoints = arguments.endpoints.options();
     if let Some(endpoints) = &endpoints {
         endpoints.validate().map_err(super::UsageError)?;
@@ -29,6 +38,7 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = Settings {
         listen: arguments.listen,
+        wyoming: arguments.wyoming,
         keys: keys(arguments)?,
         origins: arguments.allow_origin.clone(),
         model: recognizer.config().name.clone(),
@@ -51,7 +61,7 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
             phrases: arguments.max_phrases.into(),
         },
     };
-    serve(&recognizer, settings)
+    start(&recognizer, settings)
 }
 
 /// All keys; refuses a list of none, which would let everybody in.
