@@ -41,8 +41,10 @@ function connect(rate) {
     socket.onclose = (event) => {
       state.socket = null;
       $("tentative").textContent = "";
+      $("lag").textContent = "";
       if (event.code === 1006) say("No connection: the server refused it or is gone. Is a key needed?");
       else if (event.code !== 1000) say(event.reason || `The server ended the connection (${event.code}).`);
+      else say(`${state.words.length} words. A click on one plays it.`);
       resolve();
     };
   });
@@ -174,7 +176,6 @@ async function open(file) {
   }
   await finish();
   $("level").value = 0;
-  say(`${file.name}: ${state.words.length} words.`);
 }
 
 function play(word, button, sound, rate) {
@@ -264,6 +265,8 @@ $("words").onkeydown = (event) => {
   next.tabIndex = 0;
   next.focus();
 };
+// The curve has the colour of the text, which follows the system's.
+matchMedia("(prefers-color-scheme: dark)").onchange = draw;
 document.ondragover = (event) => {
   event.preventDefault();
   document.body.classList.add("over");
