@@ -43,6 +43,38 @@
 //! }
 //! ```
 //!
+//! # A source of one's own
+//!
+//! Two methods: the rate, and the next chunk of samples in [-1, 1], of any length. Here packets of a call come through a channel.
+//!
+//! ```no_run
+//! use std::sync::mpsc::{Receiver, channel};
+//!
+//! use vivavoce::audio::AudioSource;
+//! use vivavoce::{Recognizer, Result, StreamOptions};
+//!
+//! struct Call(Receiver<Vec<f32>>);
+//!
+//! impl AudioSource for Call {
+//!     fn sample_rate_hz(&self) -> u32 {
+//!         8_000
+//!     }
+//!
+//!     fn next_chunk(&mut self, out: &mut Vec<f32>) -> Result<bool> {
+//!         out.clear();
+//!         Ok(self.0.recv().map(|packet| out.extend(packet)).is_ok())
+//!     }
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     let (packets, call) = channel();
+//!     std::thread::spawn(move || packets.send(vec![0.0; 160]));
+//!     let recognizer = Recognizer::load("models/en-small")?;
+//!     println!("{}", recognizer.transcribe(Call(call), &StreamOptions::default())?.text());
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Many streams
 //!
 //! An [`Engine`] computes any number of streams as one batch, in the thread that calls it; a [`Listener`] is a stream and nothing more.
