@@ -201,7 +201,7 @@ class Sprint:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="recipe file with a `sprint` part, such as training/configs/en-small.json")
+    parser.add_argument("--config", required=True, help="recipe file with a `sprint` part, such as training/configs/en-medium.json")
     parser.add_argument("--data", required=True, help="cache written by prepare")
     parser.add_argument("--run", required=True, help="folder for checkpoints and log.jsonl")
     parser.add_argument("--minutes", type=float, required=True, help="length of the schedule")
