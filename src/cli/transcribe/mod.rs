@@ -39,7 +39,8 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
                 return Err(Misuse(format!("--output-dir {name} is a file")).into());
             }
             let paths = left(&mut entries, arguments.output.resume, dir.as_deref(), &style)?;
-            guard.check(&paths, overwrite)?;
+            // What another run has written since the list was made stays as it is.
+            guard.check(&paths, overwrite || arguments.output.resume)?;
             paths
         }
     };
