@@ -48,7 +48,7 @@
 //! Two methods: the rate, and the next chunk of samples in [-1, 1], of any length. Here packets of a call come through a channel.
 //!
 //! ```no_run
-//! use std::sync::mpsc::{Receiver, channel};
+//! use std::sync::mpsc::Receiver;
 //!
 //! use vivavoce::audio::AudioSource;
 //! use vivavoce::{Recognizer, Result, StreamOptions};
@@ -66,11 +66,9 @@
 //!     }
 //! }
 //!
-//! fn main() -> Result<()> {
-//!     let (packets, call) = channel();
-//!     std::thread::spawn(move || packets.send(vec![0.0; 160]));
+//! fn hear(packets: Receiver<Vec<f32>>) -> Result<()> {
 //!     let recognizer = Recognizer::load("models/en-small")?;
-//!     println!("{}", recognizer.transcribe(Call(call), &StreamOptions::default())?.text());
+//!     println!("{}", recognizer.transcribe(Call(packets), &StreamOptions::default())?.text());
 //!     Ok(())
 //! }
 //! ```
