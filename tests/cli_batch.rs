@@ -22,7 +22,7 @@ fn clips(place: &Place, folder: &str, count: usize) -> Vec<PathBuf> {
     paths
 }
 
-/// Every file below `folder` with its text.
+/// Every file below `folder` with its text; one that a running program renames while this looks is seen the next time.
 fn found(folder: &Path) -> BTreeMap<String, String> {
     let (mut all, mut folders) = (BTreeMap::new(), vec![folder.to_path_buf()]);
     while let Some(next) = folders.pop() {
@@ -32,7 +32,10 @@ fn found(folder: &Path) -> BTreeMap<String, String> {
                 folders.push(path);
             } else {
                 let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
-                all.insert(name, std::fs::read_to_string(path).unwrap());
+                match std::fs::read_to_string(path) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    read => drop(all.insert(name, read.unwrap())),
+                }
             }
         }
     }
