@@ -1,9 +1,11 @@
 //! Matrices of 8-bit weights, and their products with activations that are brought to 8 bits when they are used.
 
-use super::aligned::Aligned;
+use aligned_vec::avec;
+
 use super::kernels::int8::{GROUP, Int8Tile, MAX_ROWS, ZERO};
 use super::kernels::{Kernels, LANES, PANEL};
 use super::rows::{Rows, RowsMut};
+use super::{Aligned, CACHE_LINE_BYTES};
 
 /// Activations of one product, `[batch, inputs]`, with a scale each. Nothing in them outlives a call, so one serves any number of
 /// layers and streams.
@@ -41,9 +43,9 @@ impl Int8Matrix {
         // Sums of 2^16 products stay within 32 bits.
         assert!(inputs <= 1 << 16, "too many inputs");
         let (padded, groups) = (outputs.next_multiple_of(LANES), inputs.div_ceil(GROUP));
-        let mut weights = Aligned::new(padded * groups * GROUP);
+        let mut weights = avec![[CACHE_LINE_BYTES]| 0_i8; padded * groups * GROUP];
         let mut offsets = vec![0; padded];
-        let (packed, _) = weights.slice_mut().as_chunks_mut::<GROUP>();
+        let (packed, _) = weights.as_chunks_mut::<GROUP>();
         for (n, row) in values.chunks_exact(inputs).enumerate() {
             let first = n / PANEL * PANEL;
             let width = PANEL.min(padded - first);
@@ -63,7 +65,7 @@ impl Int8Matrix {
             let end = (first + PANEL).min(self.offsets.len());
             Int8Panel {
                 first,
-                weights: self.weights.slice(first * inputs, (end - first) * inputs),
+                weights: &self.weights[first * inputs..end * inputs],
                 scales: &self.scales[first..end.min(self.scales.len())],
                 offsets: &self.offsets[first..end],
             }

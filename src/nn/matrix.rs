@@ -1,11 +1,12 @@
 //! Weight matrices packed for the kernels.
 
+use aligned_vec::avec;
 use half::f16;
 
-use super::aligned::Aligned;
 use super::int8::{Activations, Int8Matrix};
 use super::kernels::{Kernels, LANES, MAX_TILE_ROWS, PANEL, Panel, Tile, kernels};
 use super::rows::{Rows, RowsMut};
+use super::{Aligned, CACHE_LINE_BYTES};
 
 #[derive(Debug)]
 enum Storage {
@@ -46,18 +47,12 @@ impl PackedMatrix {
         assert!(outputs > 0 && inputs > 0 && weights.len() == outputs * inputs);
         let len = outputs.next_multiple_of(LANES) * inputs;
         let storage = if half {
-            let mut packed = Aligned::new(len);
-            arrange(
-                weights,
-                outputs,
-                inputs,
-                |_, w| f16::from_f32(w).to_bits(),
-                packed.slice_mut(),
-            );
+            let mut packed = avec![[CACHE_LINE_BYTES]| 0_u16; len];
+            arrange(weights, outputs, inputs, |_, w| f16::from_f32(w).to_bits(), &mut packed);
             Storage::F16(packed)
         } else {
-            let mut packed = Aligned::new(len);
-            arrange(weights, outputs, inputs, |_, w| w, packed.slice_mut());
+            let mut packed = avec![[CACHE_LINE_BYTES]| 0.0_f32; len];
+            arrange(weights, outputs, inputs, |_, w| w, &mut packed);
             Storage::F32(packed)
         };
         Self { outputs, inputs, storage }
@@ -73,15 +68,15 @@ impl PackedMatrix {
         assert!(outputs > 0 && inputs > 0 && values.len() == outputs * inputs);
         let len = outputs.next_multiple_of(LANES) * inputs;
         let storage = if kernels().widens_half_quickly() {
-            let mut packed = Aligned::new(len);
-            arrange(values, outputs, inputs, |_, w| w, packed.slice_mut());
+            let mut packed = avec![[CACHE_LINE_BYTES]| 0_i8; len];
+            arrange(values, outputs, inputs, |_, w| w, &mut packed);
             let mut scales = scales.to_vec();
             scales.resize(outputs.next_multiple_of(LANES), 0.0);
             Storage::Bytes(packed, scales)
         } else {
-            let mut packed = Aligned::new(len);
+            let mut packed = avec![[CACHE_LINE_BYTES]| 0.0_f32; len];
             let widen = |n: usize, w: i8| f32::from(w) * scales[n];
-            arrange(values, outputs, inputs, widen, packed.slice_mut());
+            arrange(values, outputs, inputs, widen, &mut packed);
             Storage::F32(packed)
         };
         Self { outputs, inputs, storage }
@@ -167,11 +162,11 @@ impl PackedMatrix {
             let len = PANEL.min(padded - first) * self.inputs;
             let start = first * self.inputs;
             let panel = match &self.storage {
-                Storage::F32(values) => Panel::F32(values.slice(start, len)),
-                Storage::F16(values) => Panel::F16(values.slice(start, len)),
+                Storage::F32(values) => Panel::F32(&values[start..start + len]),
+                Storage::F16(values) => Panel::F16(&values[start..start + len]),
                 Storage::Bytes(values, scales) => {
                     let width = PANEL.min(padded - first);
-                    Panel::Bytes(values.slice(start, len), &scales[first..first + width])
+                    Panel::Bytes(&values[start..start + len], &scales[first..first + width])
                 }
                 Storage::I8(_) => unreachable!("asserted above"),
             };

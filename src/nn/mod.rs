@@ -4,7 +4,6 @@
 //! however a sequence is split, because each output value is accumulated in one fixed order.
 
 pub mod activations;
-mod aligned;
 pub mod conv;
 mod int8;
 pub mod kernels;
@@ -21,3 +20,10 @@ pub use lstm::Lstm;
 pub use matrix::PackedMatrix;
 pub use norm::LayerNorm;
 pub use rows::{Rows, RowsMut};
+
+use aligned_vec::{AVec, ConstAlign};
+
+const CACHE_LINE_BYTES: usize = 64;
+
+/// Values that start on a cache line, as vector loads like them.
+type Aligned<T> = AVec<T, ConstAlign<CACHE_LINE_BYTES>>;
