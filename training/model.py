@@ -329,10 +329,13 @@ class NeuralTransducer(nn.Module):
     def forward(self, features, lengths, previous, block, geometry):
         """features [B, T, mel]; lengths [B] encoder frames; previous, block [B, S] -> logits [B, S, V], h [B, U, D]."""
         h = self.encoder(features)
+        return self.from_frames(h, lengths, previous, block, geometry), h
+
+    def from_frames(self, h, lengths, previous, block, geometry):
+        """The logits of encoder frames h [B, U, D]."""
         keys, values = self.transducer.attention.project(h)
-        state = self.transducer.start(len(features), features.device)
-        logits, _, _, _ = self.transducer.run(previous, keys, values, block, geometry, lengths, state)
-        return logits, h
+        state = self.transducer.start(len(h), h.device)
+        return self.transducer.run(previous, keys, values, block, geometry, lengths, state)[0]
 
     def head(self, head, h):
         """Sub-frame logits: [B, U, D] -> [B, U * aux_targets, V]."""

@@ -49,6 +49,10 @@ def main():
         previous = disturb(previous, settings["token_noise"], loop.num_tokens, loop.generator)
         device = batch.features.device
         previous, target, block = previous.to(device), target.to(device), block.to(device)
+        if loop.args.frames:
+            logits = model.from_frames(batch.features, batch.lengths, previous, block, geometry)
+            loss, nll, right = transducer_loss(logits, target, settings["label_smoothing"])
+            return loss, {"nll": nll, "right": right}
         logits, h = model(batch.features, batch.lengths, previous, block, geometry)
         loss, nll, right = transducer_loss(logits, target, settings["label_smoothing"])
         parts = {"nll": nll, "right": right}

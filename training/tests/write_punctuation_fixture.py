@@ -1,5 +1,5 @@
-"""Writes tests/golden/punctuation-tiny.bin and .tsv: words, pauses between them, log-odds of sentence ends, and the shaped text,
-as training/punctuate.py computes them. Run from anywhere."""
+"""Writes tests/golden/punctuation-tiny.bin and .tsv: words, pauses between them, log-odds of sentence ends and of commas, and the shaped
+text, as training/punctuate.py computes them. Run from anywhere."""
 
 import sys
 from pathlib import Path
@@ -18,9 +18,9 @@ TABLE = 256
 def model():
     """Random weights; the hashes are the recipe's, over a smaller table."""
     random = np.random.default_rng(4)
-    weights = random.normal(0, 1.0, TABLE)
-    pauses = [-1.0, -0.5, 0.25, 0.5, 1.0, 2.0]
-    return punctuate.to_bytes(weights, -0.5, -0.75, pauses, {"i": "I", "paris": "Paris", "john": "John"})
+    ends, commas = random.normal(0, 1.0, (2, TABLE))
+    pauses = [[-1.0, -0.5, 0.25, 0.5, 1.0, 2.0], [-0.5, 0.0, 0.5, 0.75, 0.5, 0.25]]
+    return punctuate.to_bytes(ends, commas, (-0.5, -0.25, -0.75), pauses, {"i": "I", "paris": "Paris", "john": "John"})
 
 
 def table(data):
@@ -30,8 +30,8 @@ def table(data):
     for _ in range(30):
         words = [WORDS[i] for i in random.integers(0, len(WORDS), random.integers(1, 12))]
         gaps = [float(g) for g in random.choice([0.0, 0.1, 0.2, 0.4, 0.6, 1.0], len(words) - 1)]
-        odds = reader.ends(words, gaps)
-        rows.append("\t".join([" ".join(words), " ".join(map(str, gaps)), " ".join(f"{o:.5f}" for o in odds), reader.shape(words, gaps)]))
+        odds = [" ".join(f"{o:.5f}" for o in column) for column in reader.odds(words, gaps)]
+        rows.append("\t".join([" ".join(words), " ".join(map(str, gaps)), *odds, reader.shape(words, gaps)]))
     return "\n".join(rows) + "\n"
 
 
