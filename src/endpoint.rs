@@ -7,6 +7,9 @@ const TOKEN_DELAY_S: f32 = 0.5;
 /// For so much longer one witness must be silent to outvote the other.
 const OUTVOTE_S: f32 = 1.0;
 
+/// Silence after which a phrase that nothing can follow is over.
+const AFTER_PHRASE_S: f32 = 0.3;
+
 /// What becomes of the encoder's memory at an endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,6 +59,8 @@ impl Default for EndpointOptions {
 pub(crate) enum Rule {
     /// Silence, and nothing was said.
     Silence,
+    /// A little silence after a whole phrase of a grammar.
+    AfterPhrase,
     /// Silence after words.
     AfterSpeech,
     /// The segment is too long.
@@ -73,6 +78,8 @@ pub(crate) struct Evidence {
     pub segment_s: f32,
     /// Whether it has words.
     pub words: bool,
+    /// Whether they are a phrase that nothing can follow.
+    pub phrase: bool,
 }
 
 impl Evidence {
@@ -166,6 +173,8 @@ impl EndpointOptions {
         let silence_s = now.silence_s();
         if now.words && silence_s >= self.after_speech_s {
             Some(Rule::AfterSpeech)
+        } else if now.phrase && silence_s >= AFTER_PHRASE_S.min(self.after_speech_s) {
+            Some(Rule::AfterPhrase)
         } else if !now.words && silence_s >= self.silence_s && now.segment_s >= self.silence_s {
             Some(Rule::Silence)
         } else if now.segment_s >= self.utterance_s {
@@ -181,7 +190,7 @@ mod tests {
     use super::*;
 
     fn now(voice: f32, network: f32, segment_s: f32, words: bool) -> Evidence {
-        Evidence { voice_quiet_s: voice, network_quiet_s: network, segment_s, words }
+        Evidence { voice_quiet_s: voice, network_quiet_s: network, segment_s, words, phrase: false }
     }
 
     #[test]
@@ -210,6 +219,15 @@ mod tests {
         assert_eq!(rules.check(&now(0.0, 2.1, 5.0, true)), None, "a voice is heard");
         assert_eq!(rules.check(&now(0.0, 2.2, 5.0, true)), Some(Rule::AfterSpeech), "noise");
         assert_eq!(rules.check(&now(2.2, 0.0, 5.0, true)), Some(Rule::AfterSpeech), "babble");
+    }
+
+    #[test]
+    fn a_whole_phrase_ends_sooner() {
+        let rules = EndpointOptions::default();
+        let phrase = |voice, network| Evidence { phrase: true, ..now(voice, network, 5.0, true) };
+        assert_eq!(rules.check(&phrase(0.2, 0.2)), None);
+        assert_eq!(rules.check(&phrase(0.3, 0.0)), Some(Rule::AfterPhrase));
+        assert_eq!(rules.check(&phrase(0.0, 0.4)), None, "a voice is heard");
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub struct Final {
     pub text: String,
     /// The words with times.
     pub result: Vec<TimedWord>,
+    /// The same as `text` has them, with digits and marks, where those were asked for: a number is one word of the times of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<TimedWord>,
     /// Other readings, best first, where more than one was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,

@@ -2,13 +2,13 @@
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
 use vivavoce::audio::{BoxedSource as Source, MARK_BYTES, RawFormat, RawSource, is_container};
 use vivavoce::endpoint::{AfterEndpoint, EndpointOptions};
-use vivavoce::pipeline::{Capture, Pace, PipelineOptions, Stopper};
+use vivavoce::pipeline::{Capture, Pace, PipelineOptions};
 use vivavoce::transcript::Event;
 
 use super::args::{EndpointArguments, FormatArgument, ListenArguments};
@@ -17,8 +17,6 @@ use super::recorder::Recorder;
 use super::say::{draw, say};
 use super::screen::Screen;
 
-/// Exit code of a program that the user broke off.
-const BROKEN_OFF: i32 = 130;
 /// How long the last status stays before the words are gone from the queue.
 const SETTLE: Duration = Duration::from_millis(20);
 
@@ -57,7 +55,8 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
     }
     // The queue fills while the model is being loaded.
     let capture = Capture::start(source, Pace::Unpaced);
-    stop_on_signal(capture.stopper())?;
+    let stopper = capture.stopper();
+    super::on_signal(move || stopper.stop())?;
     let recognizer = super::recognizer(&arguments.model)?;
     let stream = super::stream_options(&recognizer, &arguments.search)?.endpoints(endpoints);
     let terminal = std::io::stdout().is_terminal() && !arguments.json;
@@ -97,18 +96,6 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
         std::thread::sleep(SETTLE);
     }
     Ok(good && !save_failed.is_some_and(|failed| failed.load(Ordering::Relaxed)))
-}
-
-/// The first signal ends the stream and lets the last word come out; the second ends the program.
-fn stop_on_signal(stopper: Stopper) -> anyhow::Result<()> {
-    let once = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if once.swap(true, Ordering::Relaxed) {
-            std::process::exit(BROKEN_OFF);
-        }
-        stopper.stop();
-    })
-    .context("cannot catch Ctrl-C")
 }
 
 fn open(arguments: &ListenArguments) -> anyhow::Result<Source> {

@@ -23,6 +23,8 @@ mod serve;
 mod transcribe;
 mod word_log;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 pub use args::Arguments;
 pub use say::say;
 
@@ -56,6 +58,21 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let written = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     let json = error.downcast_ref().and_then(serde_json::Error::io_error_kind);
     written.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+/// Exit code of a program that a second signal ends.
+const BROKEN_OFF: i32 = 130;
+
+/// The first Ctrl-C or request to end calls `end`, so that what there is comes out; the second ends the program.
+fn on_signal(end: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let once = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        if once.swap(true, Ordering::Relaxed) {
+            std::process::exit(BROKEN_OFF);
+        }
+        end();
+    })
+    .context("cannot catch Ctrl-C")
 }
 
 /// A setting that the model does not allow.

@@ -83,12 +83,14 @@ impl Gate {
             network_quiet_s: session.quiet_s() as f32,
             segment_s,
             words: session.has_words(),
+            phrase: session.phrase_is_over(),
         };
         let rule = self.options.check(&evidence)?;
         let keep = self.options.after == AfterEndpoint::Keep;
         // Without padding search needs real silence; and a segment is cut only behind a word.
         let ready = match rule {
             Rule::Utterance => !session.confirmed().is_empty(),
+            Rule::AfterPhrase => true,
             _ => !keep || evidence.silence_s() >= self.flush_s,
         };
         ready.then_some(rule)

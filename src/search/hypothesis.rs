@@ -27,6 +27,8 @@ pub(super) struct Path {
     /// Its last word, an index into [`History`]; `NONE` before the first.
     pub history: u32,
     pub num_words: u32,
+    /// Without the ends of blocks.
+    pub num_tokens: u32,
     /// Of the words. Equal hashes are taken for equal words: at 64 bits a mistake is out of reach.
     pub words_hash: u64,
     /// Of all tokens with the ends of blocks, so equal hashes mean equal network states.
@@ -59,6 +61,7 @@ impl Path {
             cursor: 0,
             history: NONE,
             num_words: 0,
+            num_tokens: 0,
             words_hash: 0,
             tokens_hash: 0,
             recent: 0,
@@ -105,6 +108,7 @@ impl Path {
         self.word_log_prob += log_prob;
         self.word_lowest = self.word_lowest.min(log_prob);
         self.word_tokens += 1;
+        self.num_tokens += 1;
     }
 
     /// Reads where the newest token begins and ends, the last values of the state that it was emitted from.

@@ -181,6 +181,11 @@ pub trait Search: Send {
 
     /// Block in which the best hypothesis emitted its newest token; none before the first.
     fn last_token_block(&self) -> Option<u32>;
+
+    /// Whether the best hypothesis is a phrase that nothing can follow.
+    fn phrase_is_over(&self) -> bool {
+        false
+    }
 }
 
 fn bounded(log_prob: f32) -> f32 {

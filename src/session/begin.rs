@@ -160,6 +160,7 @@ impl Session {
             constraint,
             lexical,
             shaping: Shaping::default(),
+            goes_on: false,
             taken_end_s: 0.0,
             recognizer: recognizer.clone(),
         }

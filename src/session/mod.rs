@@ -83,6 +83,8 @@ pub struct Session {
     /// Whether ids of words are the lexicon's rather than tokens.
     lexical: bool,
     shaping: Shaping,
+    /// Whether the words to come go on with a sentence that was cut.
+    goes_on: bool,
     /// Where the last word ends that was taken; 0 at the start of a stream.
     taken_end_s: f64,
 }
@@ -212,6 +214,7 @@ impl Session {
         self.ran = false;
         self.first_block = self.block;
         self.settled = None;
+        self.goes_on = false;
         self.phase = Phase::Open;
     }
 
@@ -232,6 +235,7 @@ impl Session {
         self.samples = 0;
         self.taken_end_s = 0.0;
         self.settled = None;
+        self.goes_on = false;
         self.phase = Phase::Open;
     }
 

@@ -5,7 +5,7 @@ use crate::config::{NUM_EVIDENCE, Units};
 use crate::error::{Error, Result};
 use crate::recognizer::StreamOptions;
 use crate::search::{Constraint, Word};
-use crate::text::{Shaping, SpokenWord};
+use crate::text::{Around, Shaping, SpokenWord, Written};
 use crate::transcript::{Alternative, Final, Partial, TimedWord, join, to_ms};
 
 /// No word is shorter.
@@ -83,32 +83,76 @@ impl Session {
         Ok(self)
     }
 
-    /// The text of words whose segment is over.
-    fn written<'a>(&'a self, words: impl Iterator<Item = &'a Word> + Clone) -> String {
-        if self.shaping == Shaping::default() {
-            return self.joined(words);
-        }
+    /// Words as they are said; pieces that make one are joined.
+    fn spoken(&self, words: &[Word]) -> Vec<Spoken> {
         let pieces = self.recognizer.config().units == Units::Bpe;
-        let mut spoken: Vec<(String, f64, f64)> = Vec::new();
+        let mut spoken: Vec<Spoken> = Vec::with_capacity(words.len());
         for &word in words {
             let (start_s, end_s) = self.span_s(word);
             match spoken.last_mut() {
                 Some(begun) if pieces && !self.recognizer.tokens.is_word_start(word.id) => {
-                    begun.0.push_str(self.text(word));
-                    begun.2 = end_s;
+                    begun.word.push_str(self.text(word));
+                    begun.end_s = end_s;
+                    begun.pieces += 1;
                 }
-                _ if pieces => {
-                    let text = self.recognizer.tokens.detokenise([word.id]);
-                    spoken.push((text, start_s, end_s));
+                _ => {
+                    let word = if pieces {
+                        self.recognizer.tokens.detokenise([word.id])
+                    } else {
+                        self.text(word).to_owned()
+                    };
+                    spoken.push(Spoken { word, start_s, end_s, pieces: 1 });
                 }
-                _ => spoken.push((self.text(word).to_owned(), start_s, end_s)),
             }
         }
-        let spoken: Vec<_> = spoken
-            .iter()
-            .map(|(word, start_s, end_s)| SpokenWord { word, start_s: *start_s, end_s: *end_s })
-            .collect();
-        self.shaping.shape(&spoken, self.recognizer.punctuator())
+        spoken
+    }
+
+    /// A segment of `words`, which those `after` follow; and whether its last sentence goes on.
+    fn segment(&self, words: &[Word], after: &[Word]) -> (Final, bool) {
+        let timed = self.parted(words.iter());
+        let (written, goes_on) = self.written(words, &timed, after);
+        let text = match self.shaping == Shaping::default() {
+            true => self.joined(words),
+            false => join(written.iter().map(|w| w.word.as_str())),
+        };
+        let segment = Final {
+            text,
+            result: self.told(timed),
+            written: self.told(written),
+            time: self.stream_s(self.time_s()),
+            ..Final::default()
+        };
+        (segment, goes_on)
+    }
+
+    /// The same words, which are `timed`, as they are written; and whether their last sentence goes on.
+    fn written(
+        &self,
+        words: &[Word],
+        timed: &[TimedWord],
+        after: &[Word],
+    ) -> (Vec<TimedWord>, bool) {
+        if self.shaping == Shaping::default() {
+            return (Vec::new(), false);
+        }
+        let (own, next) = (self.spoken(words), self.spoken(after));
+        let own_words: Vec<_> = own.iter().map(Spoken::as_word).collect();
+        let after: Vec<_> = next.iter().map(Spoken::as_word).collect();
+        let around = Around { goes_on: self.goes_on, after: &after };
+        let (shaped, goes_on) =
+            self.shaping.shape(&own_words, around, self.recognizer.punctuator());
+        let (mut own, mut timed) = (own.iter(), timed.iter());
+        let written = shaped.into_iter().filter_map(|Written { text: word, words }| {
+            let pieces = own.by_ref().take(words).map(|w| w.pieces).sum();
+            let mut parts = timed.by_ref().take(pieces);
+            let first = parts.next()?;
+            let conf = |least: f32, w: &TimedWord| least.min(w.conf);
+            let (end, conf) =
+                parts.fold((first.end, first.conf), |(_, least), w| (w.end, conf(least, w)));
+            Some(TimedWord { word, start: first.start, end, conf })
+        });
+        (written.collect(), goes_on)
     }
 
     /// Duration of an encoder frame.
@@ -145,6 +189,11 @@ impl Session {
     pub fn quiet_s(&self) -> f64 {
         let since = self.search.last_token_block().map_or(0, |block| block + 1);
         (self.time_s() - self.block_end_s(since)).max(0.0)
+    }
+
+    /// Whether what was said is a whole phrase of a grammar.
+    pub(crate) fn phrase_is_over(&self) -> bool {
+        self.search.phrase_is_over()
     }
 
     /// Whether there are words, confirmed or not, since the last [`Session::take_confirmed`].
@@ -215,9 +264,8 @@ impl Session {
         // Search knows the words that it has not yet handed out, or that the end settled.
         let common =
             &self.confirmed[..self.settled.unwrap_or(usize::MAX).min(self.confirmed.len())];
+        let words = [self.confirmed.as_slice(), &self.tentative].concat();
         Final {
-            text: self.written(self.confirmed.iter().chain(&self.tentative)),
-            result: self.told(self.parted(self.confirmed.iter().chain(&self.tentative))),
             alternatives: others
                 .into_iter()
                 .map(|h| Alternative {
@@ -226,23 +274,35 @@ impl Session {
                     confidence: ((h.score - best).exp() / total) as f32,
                 })
                 .collect(),
-            segment: 0,
             start: self.stream_s(self.block_end_s(0)),
-            time: self.stream_s(self.time_s()),
+            ..self.segment(&words, &[]).0
         }
     }
 
     /// The confirmed words alone, which are forgotten, as by [`Session::take_confirmed`]; the tentative ones stay.
     #[doc(hidden)]
     pub fn take_result(&mut self) -> Final {
-        let text = self.written(self.confirmed.iter());
-        let words = self.parted(self.confirmed.iter());
-        self.taken_end_s = words.last().map_or(self.taken_end_s, |word| word.end);
-        let (result, time) = (self.told(words), self.stream_s(self.time_s()));
+        let (segment, goes_on) = self.segment(&self.confirmed, &self.tentative);
+        let last = self.parted(self.confirmed.iter()).pop();
+        self.taken_end_s = last.map_or(self.taken_end_s, |word| word.end);
+        self.goes_on = goes_on;
         self.settled = self.settled.map(|_| 0);
         self.confirmed.clear();
-        let alternatives = Vec::new();
-        Final { text, result, alternatives, segment: 0, start: 0.0, time }
+        segment
+    }
+}
+
+/// A word as it is said, of one or more pieces.
+struct Spoken {
+    word: String,
+    start_s: f64,
+    end_s: f64,
+    pieces: usize,
+}
+
+impl Spoken {
+    fn as_word(&self) -> SpokenWord<'_> {
+        SpokenWord { word: &self.word, start_s: self.start_s, end_s: self.end_s }
     }
 }
 

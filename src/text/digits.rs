@@ -22,6 +22,8 @@ const TEENS: [&str; 10] = [
 ];
 const TENS: [&str; 8] =
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+const DECADES: [&str; 8] =
+    ["twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"];
 const ORDINALS: [(&str, u64); 30] = [
     ("first", 1),
     ("second", 2),
@@ -56,31 +58,78 @@ const ORDINALS: [(&str, u64); 30] = [
 ];
 const SCALES: [(&str, u64); 3] =
     [("thousand", 1000), ("million", 1_000_000), ("billion", 1_000_000_000)];
+/// What a clock time follows.
+const BEFORE_TIMES: [&str; 12] = [
+    "at", "by", "until", "till", "around", "about", "before", "after", "since", "from", "between",
+    "past",
+];
 /// Shorter runs of single digits stay apart.
 const DIGITS_TOGETHER: usize = 3;
 
-/// Writes the numbers in `text`, words separated by spaces, as digits: cardinals (`one hundred and five` 105), ordinals
-/// (`twenty first` 21st), years (`nineteen eighty four` 1984), decimals (`three point one four` 3.14) and digits said one by one
-/// (`five five oh one` 5501). Left as they are: clock times, and the words one, first and second by themselves, which are mostly
-/// no numbers.
-pub fn digits(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let mut out: Vec<String> = Vec::with_capacity(words.len());
+/// A word, or several that are a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// How many words it is.
+    pub words: usize,
+    /// The number in digits; none for a word that is none.
+    pub digits: Option<String>,
+}
+
+/// The numbers among `words` in digits: cardinals (`one hundred and five` 105), ordinals (`twenty first` 21st), years (`nineteen
+/// eighty four` 1984) and decades (`nineteen eighties` 1980s), decimals (`three point one four` 3.14), digits said one by one (`five
+/// five oh one` 5501), clock times (`ten thirty p m` 10:30 pm), shares (`twenty percent` 20%) and money (`five dollars` $5). Left
+/// as they are: `half past three`, and the words one, first and second by themselves, which are mostly no numbers.
+pub fn units(words: &[&str]) -> Vec<Unit> {
+    let mut out = Vec::with_capacity(words.len());
     let mut at = 0;
-    while let Some(word) = words.get(at) {
-        let clock = clock_time(&words, at);
-        if clock > 0 {
-            out.extend(words[at..at + clock].iter().map(ToString::to_string));
-            at += clock;
-        } else if let Some(number) = number(&words[at..]) {
-            out.push(number.text);
-            at += number.words;
-        } else {
-            out.push((*word).to_owned());
-            at += 1;
-        }
+    while at < words.len() {
+        let unit = match clock_time(words, at) {
+            Some(Clock::Words(used)) => {
+                out.extend((0..used).map(|_| Unit { words: 1, digits: None }));
+                at += used;
+                continue;
+            }
+            Some(Clock::Digits(time)) => Unit { words: time.words, digits: Some(time.text) },
+            None => match number(&words[at..]) {
+                Some(number) => {
+                    let number = with_unit(number, &words[at..]);
+                    Unit { words: number.words, digits: Some(number.text) }
+                }
+                None => Unit { words: 1, digits: None },
+            },
+        };
+        at += unit.words;
+        out.push(unit);
     }
-    out.join(" ")
+    out
+}
+
+/// A number with what is counted, where a sign stands for that.
+fn with_unit(number: Number, words: &[&str]) -> Number {
+    let Number { text, words: used } = number;
+    let plain = text.ends_with(|c: char| c.is_ascii_digit());
+    let (amount, scale) = text.split_once(' ').unwrap_or((&text, ""));
+    let scale = if scale.is_empty() { String::new() } else { format!(" {scale}") };
+    match words.get(used..).unwrap_or_default() {
+        ["percent", ..] if plain => Number { text: format!("{text}%"), words: used + 1 },
+        ["per", "cent", ..] if plain => Number { text: format!("{text}%"), words: used + 2 },
+        ["dollars" | "dollar", rest @ ..] if plain || !scale.is_empty() => {
+            let joined = usize::from(rest.first() == Some(&"and"));
+            let cents = below_hundred(rest.get(joined..).unwrap_or_default())
+                .filter(|(_, n)| matches!(rest.get(joined + n), Some(&"cents" | &"cent")));
+            match cents {
+                Some((cents, more)) if plain => Number {
+                    text: format!("${amount}.{cents:02}"),
+                    words: used + 2 + joined + more,
+                },
+                _ => Number { text: format!("${amount}{scale}"), words: used + 1 },
+            }
+        }
+        ["euros" | "euro", ..] if plain || !scale.is_empty() => {
+            Number { text: format!("€{amount}{scale}"), words: used + 1 }
+        }
+        _ => Number { text, words: used },
+    }
 }
 
 fn index(list: &[&str], word: Option<&&str>) -> Option<u64> {
@@ -146,6 +195,16 @@ fn cardinal(words: &[&str]) -> Option<(u64, usize)> {
     (at > 0).then_some((total, at))
 }
 
+/// Ten years: `nineteen eighties`, `eighteen hundreds`.
+fn decade(words: &[&str]) -> Option<Number> {
+    let (century, used) = below_hundred(words).filter(|(c, n)| (10..=20).contains(c) && *n == 1)?;
+    let tens = match *words.get(used)? {
+        "hundreds" => 0,
+        name => 20 + 10 * DECADES.iter().position(|decade| *decade == name)?,
+    };
+    Some(Number { text: format!("{}s", 100 * century + tens as u64), words: used + 1 })
+}
+
 /// A year said in two halves, or with "hundred" after the first.
 fn year(words: &[&str]) -> Option<Number> {
     let (century, used) = below_hundred(words).filter(|(c, n)| (13..=20).contains(c) && *n == 1)?;
@@ -198,7 +257,7 @@ fn number(words: &[&str]) -> Option<Number> {
         let digits = words[..run].iter().filter_map(|w| digit(Some(w)));
         return Some(Number { text: digits.map(|d| d.to_string()).collect(), words: run });
     }
-    if let Some(number) = year(words).or_else(|| ordinal(words)) {
+    if let Some(number) = decade(words).or_else(|| year(words)).or_else(|| ordinal(words)) {
         return Some(number);
     }
     let (value, used) = cardinal(words)?;
@@ -207,49 +266,120 @@ fn number(words: &[&str]) -> Option<Number> {
         let digits = words[used + 1..][..run].iter().filter_map(|w| digit(Some(w)));
         let fraction: String = digits.map(|d| d.to_string()).collect();
         if !fraction.is_empty() {
-            return Some(Number { text: format!("{value}.{fraction}"), words: used + 1 + run });
+            return Some(scaled(format!("{value}.{fraction}"), used + 1 + run, words));
         }
         if let Some((fraction, more)) = below_hundred(&words[used + 1..]) {
-            return Some(Number { text: format!("{value}.{fraction}"), words: used + 1 + more });
+            return Some(scaled(format!("{value}.{fraction}"), used + 1 + more, words));
         }
     }
-    (value != 1 || used > 1).then(|| Number { text: value.to_string(), words: used })
+    // Round millions keep their word: 3 million.
+    if let Some((name, scale)) = SCALES.iter().rev().find(|(_, s)| value >= *s && value % s == 0)
+        && *scale >= 1_000_000
+        && words[used - 1] == *name
+        && used > 1
+    {
+        let text = format!("{} {name}", grouped(value / scale));
+        return Some(Number { text, words: used });
+    }
+    (value != 1 || used > 1).then(|| Number { text: grouped(value), words: used })
 }
 
-/// How many words from `at` on are a clock time.
-fn clock_time(words: &[&str], at: usize) -> usize {
-    let part_of_day = |at: usize| match (words.get(at), words.get(at + 1)) {
-        (Some(&"o'clock" | &"am" | &"pm"), _) => 1,
-        (Some(&"a" | &"p"), Some(&"m")) => 2,
-        _ => 0,
+/// A decimal with the scale behind it: `two point five million` 2.5 million.
+fn scaled(text: String, used: usize, words: &[&str]) -> Number {
+    match words.get(used) {
+        Some(name) if scale(Some(name)).is_some() => {
+            Number { text: format!("{text} {name}"), words: used + 1 }
+        }
+        _ => Number { text, words: used },
+    }
+}
+
+/// With a comma between thousands, from ten thousand on.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    if digits.len() < 5 {
+        return digits;
+    }
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+enum Clock {
+    /// So many words that stay as they are.
+    Words(usize),
+    Digits(Number),
+}
+
+/// The clock time that begins at `at`.
+fn clock_time(words: &[&str], at: usize) -> Option<Clock> {
+    let before = at.checked_sub(1).map(|i| words[i]);
+    let relative = before.is_some_and(|w| ["past", "to"].contains(&w))
+        && at > 1
+        && ["half", "quarter"].contains(&words[at - 2]);
+    let (hour, used) = below_hundred(&words[at..]).filter(|(h, _)| (1..=12).contains(h))?;
+    let minutes = match (words.get(at + used), digit(words.get(at + used + 1))) {
+        (Some(&"oh"), Some(unit)) if unit > 0 => Some((unit, 2)),
+        _ => below_hundred(&words[at + used..]).filter(|(m, _)| (10..60).contains(m)),
     };
-    let relative = at > 0
-        && ["past", "to", "quarter", "half"].contains(&words[at - 1])
-        && (at > 1 && ["half", "quarter"].contains(&words[at - 2]));
-    let Some((hour, used)) = below_hundred(&words[at..]).filter(|(h, _)| (1..=12).contains(h))
-    else {
-        return 0;
+    let used_all = used + minutes.map_or(0, |(_, n)| n);
+    let rest = &words[at + used_all..];
+    let part = match rest {
+        ["am", ..] => Some(("am", 1)),
+        ["pm", ..] => Some(("pm", 1)),
+        ["a", "m", ..] => Some(("am", 2)),
+        ["p", "m", ..] => Some(("pm", 2)),
+        _ => None,
     };
-    let minutes = below_hundred(&words[at + used..]).filter(|(m, _)| (10..60).contains(m));
-    let with_minutes = used + minutes.map_or(0, |(_, n)| n);
-    let named = part_of_day(at + with_minutes);
-    if named > 0 || relative {
-        return with_minutes + named;
+    if relative {
+        return Some(Clock::Words(used));
+    }
+    let time = match minutes {
+        Some((minutes, _)) => format!("{hour}:{minutes:02}"),
+        None => hour.to_string(),
+    };
+    if let Some((name, more)) = part {
+        let text = format!("{time} {name}");
+        return Some(Clock::Digits(Number { text, words: used_all + more }));
+    }
+    if minutes.is_none() && rest.first() == Some(&"o'clock") {
+        return Some(Clock::Digits(Number { text: time, words: used }));
     }
     // "three thirty" is no cardinal; "one hundred" and "two thousand" are.
-    let plain = minutes.is_some()
-        && hour <= 12
-        && !words[at + with_minutes..].first().is_some_and(|w| {
-            *w == "hundred"
-                || scale(Some(w)).is_some()
-                || ORDINALS.iter().any(|(name, _)| name == w)
-        });
-    if plain { with_minutes } else { 0 }
+    let goes_on = rest.first().is_some_and(|w| {
+        *w == "hundred"
+            || scale(Some(w)).is_some()
+            || ORDINALS.iter().any(|(name, _)| name == w)
+            || digit(Some(w)).is_some()
+    });
+    minutes.filter(|_| !goes_on)?;
+    let told = before.is_some_and(|w| BEFORE_TIMES.contains(&w));
+    Some(if told {
+        Clock::Digits(Number { text: time, words: used_all })
+    } else {
+        Clock::Words(used_all)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn digits(text: &str) -> String {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (mut at, mut out) = (0, Vec::new());
+        for unit in units(&words) {
+            out.push(unit.digits.unwrap_or_else(|| words[at].to_owned()));
+            at += unit.words;
+        }
+        assert_eq!(at, words.len(), "{text}");
+        out.join(" ")
+    }
 
     fn all(expected: &[(&str, &str)]) {
         for (spoken, written) in expected {
@@ -267,13 +397,13 @@ mod tests {
             ("a hundred", "100"),
             ("a thousand and one nights", "1001 nights"),
             ("two thousand and five", "2005"),
-            ("three million two hundred thousand and forty two", "3200042"),
+            ("three million two hundred thousand and forty two", "3,200,042"),
             ("twelve hundred", "1200"),
             ("five and six", "5 and 6"),
             ("zero", "0"),
             ("two thousand three hundred", "2300"),
             ("a man", "a man"),
-            ("one hundred thousand", "100000"),
+            ("one hundred thousand", "100,000"),
             ("forty two point", "42 point"),
         ]);
     }
@@ -313,18 +443,38 @@ mod tests {
     }
 
     #[test]
-    fn clock_times_are_left_alone() {
-        for spoken in [
-            "at five o'clock",
-            "half past three",
-            "a quarter to twelve",
-            "ten thirty",
-            "at three forty five",
-            "seven a m",
-            "nine fifteen p m",
-        ] {
-            assert_eq!(digits(spoken), spoken);
-        }
+    fn clock_times_are_written_where_they_are_sure() {
+        all(&[
+            ("at five o'clock", "at 5 o'clock"),
+            ("half past three", "half past three"),
+            ("a quarter to twelve", "a quarter to twelve"),
+            ("ten thirty", "ten thirty"),
+            ("at three forty five", "at 3:45"),
+            ("seven a m", "7 am"),
+            ("nine fifteen p m", "9:15 pm"),
+            ("from nine oh five to ten", "from 9:05 to 10"),
+            ("at three", "at 3"),
+            ("since twelve hundred", "since 1200"),
+        ]);
+    }
+
+    #[test]
+    fn money_shares_and_decades() {
+        all(&[
+            ("five dollars", "$5"),
+            ("five dollars and fifty cents", "$5.50"),
+            ("it cost five million dollars", "it cost $5 million"),
+            ("two point five million euros", "€2.5 million"),
+            ("twenty percent of them", "20% of them"),
+            ("three point five per cent", "3.5%"),
+            ("in the nineteen eighties", "in the 1980s"),
+            ("in the fourteen eighties he", "in the 1480s he"),
+            ("the eighteen hundreds", "the 1800s"),
+            ("three million people", "3 million people"),
+            ("a million", "1 million"),
+            ("the third dollar", "the 3rd dollar"),
+            ("in eighteen forty four revived", "in 1844 revived"),
+        ]);
     }
 
     #[test]

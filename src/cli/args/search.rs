@@ -44,7 +44,7 @@ pub struct SearchArguments {
     /// The only phrases to expect, one a line or as JSGF; what is none of them becomes [unk]
     #[arg(long, value_name = "FILE", conflicts_with = "hotwords")]
     pub grammar: Option<PathBuf>,
-    /// Cost of speech that is no phrase of the grammar, in nats; lower turns more away [default: 9]
+    /// Cost of speech that is no phrase of the grammar, in nats for each of its sounds; lower turns more away [default: 2]
     #[arg(long, value_name = "X", requires = "grammar")]
     pub unknown_cost: Option<f32>,
     /// Write numbers as digits

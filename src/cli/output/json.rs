@@ -14,6 +14,9 @@ struct Document<'a> {
     duration: f64,
     text: String,
     result: Vec<&'a TimedWord>,
+    /// As `text` has them, where that is not how they are spoken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    written: Vec<&'a TimedWord>,
     /// Readings of the only segment.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     alternatives: &'a [Alternative],
@@ -52,6 +55,7 @@ impl<'a> Document<'a> {
             duration: (transcript.duration_s * 1000.0).round() / 1000.0,
             text: transcript.text(),
             result: transcript.words().collect(),
+            written: transcript.segments.iter().flat_map(|s| &s.written).collect(),
             alternatives: only,
             segments: segments.collect(),
         }

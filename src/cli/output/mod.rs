@@ -53,9 +53,14 @@ impl Transcript {
 }
 
 /// From the first word to the last, in milliseconds.
-fn span_ms(words: &[TimedWord]) -> (u64, u64) {
-    let start = words.iter().map(|w| ms(w.start)).min().unwrap_or(0);
-    (start, words.iter().map(|w| ms(w.end)).max().unwrap_or(start))
+fn span_ms<'a>(words: impl IntoIterator<Item = &'a TimedWord> + Clone) -> (u64, u64) {
+    let start = words.clone().into_iter().map(|w| ms(w.start)).min().unwrap_or(0);
+    (start, words.into_iter().map(|w| ms(w.end)).max().unwrap_or(start))
+}
+
+/// The words of a segment as its text has them.
+fn shown(segment: &Final) -> &[TimedWord] {
+    if segment.written.is_empty() { &segment.result } else { &segment.written }
 }
 
 fn ms(seconds: f64) -> u64 {

@@ -4,10 +4,23 @@ use std::fmt::Write;
 
 use vivavoce::transcript::TimedWord;
 
-use super::{Style, Transcript, ms, span_ms};
+use super::{Style, Transcript, ms, shown, span_ms};
 
 /// A pause after which a new cue begins.
 const PAUSE_MS: u64 = 700;
+/// Shorter gaps between cues are closed, as they flicker.
+const SHORTEST_GAP_MS: u64 = 100;
+/// A cue may begin so long before its words where it is shown too short.
+const LEAD_MS: u64 = 300;
+/// As long as a cue is shown where there is room.
+const SHORTEST_CUE_S: f32 = 1.0;
+/// Characters a second that can be read.
+const FASTEST: f32 = 20.0;
+/// Words that go with what follows.
+const CLINGING: [&str; 27] = [
+    "a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "with", "from", "and", "or",
+    "but", "as", "that", "than", "my", "your", "his", "her", "its", "our", "their", "is", "was",
+];
 
 /// Words shown together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,59 +58,124 @@ fn clock(ms: u64, point: char) -> String {
 }
 
 fn cues(transcript: &Transcript, style: &Style) -> Vec<Cue> {
+    let words: Vec<&TimedWord> = transcript.segments.iter().flat_map(shown).collect();
     let mut cues = Vec::new();
-    for segment in &transcript.segments {
-        let mut rest = segment.result.as_slice();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(cue_length(rest, style));
-            let (start_ms, end_ms) = span_ms(now);
+    for run in words.chunk_by(|a, b| pause_ms(a, b) < PAUSE_MS) {
+        let mut from = 0;
+        for until in breaks(run, style) {
+            let now = &run[from..until];
+            let (start_ms, end_ms) = span_ms(now.iter().copied());
             let end_ms = end_ms.min(start_ms.saturating_add(style.max_cue_ms));
             cues.push(Cue { start_ms, end_ms, lines: lines(now, style.max_line_width) });
-            rest = later;
+            from = until;
         }
     }
-    separate(&mut cues);
+    separate(&mut cues, style.max_cue_ms);
     cues
 }
 
-/// How many words the next cue takes: up to a pause, or as many as fit, ended at the longest pause in their second half.
-fn cue_length(words: &[TimedWord], style: &Style) -> usize {
-    let pause = |i: usize| ms(words[i + 1].start).saturating_sub(ms(words[i].end));
-    let mut fits = 1;
-    while fits < words.len() {
-        if pause(fits - 1) >= PAUSE_MS {
-            return fits;
-        }
-        let (start, end) = span_ms(&words[..=fits]);
-        let short = end - start <= style.max_cue_ms;
-        if !short || lines(&words[..=fits], style.max_line_width).len() > 2 {
-            let half = fits.div_ceil(2);
-            return (half..=fits).max_by_key(|n| (pause(n - 1), *n)).unwrap_or(fits);
-        }
-        fits += 1;
-    }
-    fits
+fn pause_ms(a: &TimedWord, b: &TimedWord) -> u64 {
+    ms(b.start).saturating_sub(ms(a.end))
 }
 
-/// The words in lines of at most `width` characters, where no word is longer; two lines are made even.
-fn lines(words: &[TimedWord], width: usize) -> Vec<String> {
+/// Where the cues of a run of words end: of all ways to cut it the one that costs least.
+fn breaks(run: &[&TimedWord], style: &Style) -> Vec<usize> {
+    // For every place: what the best cues up to it cost, and where the last of them begins.
+    let mut best = vec![(0.0_f32, 0_usize)];
+    for until in 1..=run.len() {
+        let mut here = (f32::INFINITY, until - 1);
+        for from in (0..until).rev() {
+            let one = &run[from..until];
+            if one.len() > 1 && !fits(one, style) {
+                break;
+            }
+            let cost = best[from].0 + cost(one, run.get(until).copied());
+            if cost < here.0 {
+                here = (cost, from);
+            }
+        }
+        best.push(here);
+    }
+    let mut out = Vec::new();
+    let mut at = run.len();
+    while at > 0 {
+        out.push(at);
+        at = best[at].1;
+    }
+    out.reverse();
+    out
+}
+
+fn fits(words: &[&TimedWord], style: &Style) -> bool {
+    let (start, end) = span_ms(words.iter().copied());
+    end - start <= style.max_cue_ms && lines(words, style.max_line_width).len() <= 2
+}
+
+/// What it costs a reader that these words are a cue before `next`.
+fn cost(words: &[&TimedWord], next: Option<&TimedWord>) -> f32 {
+    let Some((last, before)) = words.split_last() else { return 0.0 };
+    let (start, end) = span_ms(words.iter().copied());
+    // What it can be shown for.
+    let until = next.map_or(u64::MAX, |next| ms(next.start).max(end));
+    let shown_s = until.saturating_sub(start).max(1) as f32 / 1000.0;
+    let letters = joined(words).chars().count() as f32;
+    let mut cost = 1.0;
+    if let Some(next) = next {
+        cost += if ends_sentence(last) {
+            0.0
+        } else if last.word.ends_with(',') {
+            0.6
+        } else {
+            1.5
+        };
+        cost -= (pause_ms(last, next) as f32 / 1000.0).min(0.5);
+        if CLINGING.contains(&last.word.to_lowercase().as_str()) {
+            cost += 1.0;
+        }
+    }
+    cost += 3.0 * (SHORTEST_CUE_S - shown_s).max(0.0);
+    cost += 0.2 * (letters / shown_s - FASTEST).max(0.0);
+    cost += (12.0 - letters).max(0.0) / 12.0;
+    cost + 0.5 * before.iter().filter(|word| ends_sentence(word)).count() as f32
+}
+
+fn ends_sentence(word: &TimedWord) -> bool {
+    word.word.ends_with(['.', '?', '!'])
+}
+
+/// The words in lines of at most `width` characters, where no word is longer; of two lines neither is much longer, and the first
+/// ends at a mark or before a word that clings to those behind it where that can be.
+fn lines(words: &[&TimedWord], width: usize) -> Vec<String> {
     let filled = fill(words, width);
     if filled.len() != 2 {
         return filled;
     }
-    let longest = |lines: &[String]| lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
-    let mut best = filled;
+    let count = |line: &str| line.chars().count();
+    let mut best = (f32::INFINITY, filled);
     for first in 1..words.len() {
-        let (upper, lower) = words.split_at(first);
-        let split = vec![joined(upper), joined(lower)];
-        if longest(&split) < longest(&best) {
-            best = split;
+        let split = vec![joined(&words[..first]), joined(&words[first..])];
+        let (upper, lower) = (count(&split[0]), count(&split[1]));
+        if upper > width || lower > width {
+            continue;
+        }
+        let last = &words[first - 1].word;
+        let mut cost = upper.abs_diff(lower) as f32;
+        if last.ends_with(['.', '?', '!']) {
+            cost -= 12.0;
+        } else if last.ends_with(',') {
+            cost -= 8.0;
+        }
+        if CLINGING.contains(&last.to_lowercase().as_str()) {
+            cost += 6.0;
+        }
+        if cost < best.0 {
+            best = (cost, split);
         }
     }
-    best
+    best.1
 }
 
-fn fill(words: &[TimedWord], width: usize) -> Vec<String> {
+fn fill(words: &[&TimedWord], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words {
         let length = word.word.chars().count();
@@ -112,18 +190,30 @@ fn fill(words: &[TimedWord], width: usize) -> Vec<String> {
     lines
 }
 
-fn joined(words: &[TimedWord]) -> String {
+fn joined(words: &[&TimedWord]) -> String {
     words.iter().map(|w| w.word.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// Words may overlap where their blocks do; cues may not, and each is shown for a moment.
-fn separate(cues: &mut [Cue]) {
+/// Gives cues time to be read, as far as those around them leave it: they begin a little before their words and stay behind them.
+/// Words may overlap where their blocks do; cues may not, and none flickers.
+fn separate(cues: &mut [Cue], max_cue_ms: u64) {
     let mut free_ms = 0;
     for i in 0..cues.len() {
         let next_ms = cues.get(i + 1).map_or(u64::MAX, |next| next.start_ms);
         let cue = &mut cues[i];
+        let letters: usize = cue.lines.iter().map(|line| line.chars().count() + 1).sum();
+        let wanted = (1000.0 * (letters as f32 / FASTEST).max(SHORTEST_CUE_S)) as u64;
+        let wanted = wanted.min(max_cue_ms);
         cue.start_ms = cue.start_ms.max(free_ms);
-        cue.end_ms = cue.end_ms.min(next_ms).max(cue.start_ms + 1);
+        let end = cue.end_ms.max(cue.start_ms.saturating_add(wanted)).min(next_ms);
+        let lacking = wanted.saturating_sub(end.saturating_sub(cue.start_ms)).min(LEAD_MS);
+        cue.start_ms -= lacking.min(cue.start_ms - free_ms);
+        cue.end_ms = end.max(cue.start_ms + 1);
+        if next_ms.saturating_sub(cue.end_ms) < SHORTEST_GAP_MS
+            && next_ms - cue.start_ms <= max_cue_ms
+        {
+            cue.end_ms = next_ms.max(cue.end_ms);
+        }
         free_ms = cue.end_ms;
     }
 }

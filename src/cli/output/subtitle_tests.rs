@@ -16,7 +16,7 @@ fn transcript(words: &[(&str, f64, f64)]) -> Transcript {
         conf: 1.0,
     };
     let result: Vec<_> = words.iter().map(word).collect();
-    let text = joined(&result);
+    let text = joined(&result.iter().collect::<Vec<_>>());
     Transcript {
         segments: vec![Final { text, result, ..Final::default() }],
         ..Transcript::default()
@@ -106,7 +106,7 @@ fn cues_are_short_and_never_overlap() {
 fn hours_and_markup_are_written_right() {
     let said = transcript(&[("a<b>&", 3725.25, 3726.0)]);
     assert!(
-        vtt(&said, &style(42, 7000)).contains("01:02:05.250 --> 01:02:06.000\na&lt;b&gt;&amp;\n")
+        vtt(&said, &style(42, 7000)).contains("01:02:05.250 --> 01:02:06.250\na&lt;b&gt;&amp;\n")
     );
 }
 
@@ -114,4 +114,58 @@ fn hours_and_markup_are_written_right() {
 fn a_cue_may_last_for_ever() {
     let said = transcript(&[("one", 1.0, 1.5), ("two", 1.6, 2.0)]);
     assert_eq!(srt(&said, &style(42, u64::MAX)), srt(&said, &style(42, 7000)));
+}
+
+/// Words of a line, `step_s` apart without pauses.
+fn spoken(line: &str, step_s: f64) -> Transcript {
+    let words: Vec<&str> = line.split(' ').collect();
+    let times = words.iter().enumerate();
+    transcript(
+        &times.map(|(i, w)| (*w, i as f64 * step_s, (i + 1) as f64 * step_s)).collect::<Vec<_>>(),
+    )
+}
+
+#[test]
+fn cues_end_where_sentences_and_clauses_do() {
+    let said = spoken(
+        "We left the harbour before the sun was up, because the wind had turned. Nobody spoke of the night before. It was over.",
+        0.3,
+    );
+    let all = cues(&said, &style(42, 7000));
+    let ends: Vec<_> =
+        all.iter().map(|c| c.lines.join(" ").split(' ').next_back().unwrap().to_owned()).collect();
+    assert!(ends.iter().all(|end| end.ends_with(['.', ','])), "{all:?}");
+    assert!(all.iter().all(|c| c.lines.iter().all(|l| !l.ends_with(" the"))), "{all:?}");
+}
+
+#[test]
+fn cues_last_long_enough_to_be_read_where_there_is_room() {
+    let short = transcript(&[("yes", 5.0, 5.2), ("indeed", 8.0, 8.1)]);
+    let all = cues(&short, &style(42, 7000));
+    let spans: Vec<_> = all.iter().map(|c| (c.start_ms, c.end_ms)).collect();
+    assert_eq!(spans, [(5000, 6000), (8000, 9000)]);
+    // 36 letters want 1.8 s; the next cue leaves 1.1, and a lead of 0.3 is all that helps.
+    let fast = transcript(&[
+        ("incomprehensibilities", 5.0, 5.4),
+        ("unpremeditated", 5.4, 5.6),
+        ("no", 6.35, 7.5),
+    ]);
+    let all = cues(&fast, &style(42, 7000));
+    assert_eq!((all[0].start_ms, all[0].end_ms), (4700, 6350), "{all:?}");
+}
+
+#[test]
+fn small_gaps_between_cues_are_closed() {
+    let said = transcript(&[("one.", 0.0, 1.95), ("two.", 2.0, 4.0), ("three.", 4.2, 6.0)]);
+    let all = cues(&said, &style(4, 7000));
+    let spans: Vec<_> = all.iter().map(|c| (c.start_ms, c.end_ms)).collect();
+    assert_eq!(spans, [(0, 2000), (2000, 4000), (4200, 6000)]);
+}
+
+#[test]
+fn written_words_are_shown() {
+    let mut said = spoken("in nineteen eighty four", 0.5);
+    let word = |word: &str, start, end| TimedWord { word: word.into(), start, end, conf: 1.0 };
+    said.segments[0].written = vec![word("In", 0.0, 0.5), word("1984.", 0.5, 2.0)];
+    assert!(srt(&said, &style(42, 7000)).contains("00:00:00,000 --> 00:00:02,000\nIn 1984.\n"));
 }

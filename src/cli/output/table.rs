@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Transcript;
+use super::{Transcript, shown};
 
 /// Names of the columns.
 pub const HEAD: &str = "file,id,segment,word,start,end,conf\n";
@@ -26,11 +26,11 @@ pub fn lines(transcript: &Transcript, several: bool) -> String {
     out
 }
 
-/// A row a word; segments count from 1.
+/// A row a word, as the text has it; segments count from 1.
 pub fn rows(transcript: &Transcript) -> anyhow::Result<String> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     for (i, segment) in transcript.segments.iter().enumerate() {
-        for word in &segment.result {
+        for word in shown(segment) {
             writer.write_record([
                 transcript.file.as_str(),
                 transcript.name.as_str(),

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_channel::unbounded;
 use vivavoce::audio::AudioSource;
 use vivavoce::transcript::Event;
-use vivavoce::{Engine, Recognizer, StreamOptions};
+use vivavoce::{Engine, Listener, Recognizer, StreamOptions};
 
-use super::progress::{Progress, Share};
+use super::progress::{Progress, Share, clock};
 use super::with_name;
 use crate::cli::input::Entry;
 use crate::cli::output::{Destination, Transcript};
@@ -22,6 +23,8 @@ pub struct Work<'a> {
     pub keeps_empty: bool,
     pub latency: String,
     pub entries: &'a [Entry],
+    /// Set where the user breaks the work off: what is under way ends where it is.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 /// What came of an entry.
@@ -32,7 +35,8 @@ struct Outcome {
     result: anyhow::Result<Option<Transcript>>,
 }
 
-/// Transcribes all entries, `jobs` at once; `false` if one failed.
+/// Transcribes all entries, `jobs` at once; `false` if one failed or the user broke the work off. A single file then gives what was
+/// heard of it; of many files, those that are done.
 ///
 /// # Errors
 /// If results cannot be written.
@@ -45,7 +49,7 @@ pub fn run(work: &Work<'_>, jobs: usize, mut destination: Destination) -> anyhow
             let (sender, progress, next, stop) = (sender.clone(), &progress, &next, &stop);
             scope.spawn(move || {
                 let mut engine = Engine::new(work.recognizer);
-                loop {
+                while !work.interrupted.load(Ordering::Relaxed) {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(entry) = work.entries.get(place) else { return };
                     let outcome = work.outcome(place, entry, &mut engine, progress, stop);
@@ -63,7 +67,12 @@ pub fn run(work: &Work<'_>, jobs: usize, mut destination: Destination) -> anyhow
     progress.finish();
     let good = good?;
     destination.finish()?;
-    Ok(good)
+    let broken_off = work.interrupted.load(Ordering::Relaxed);
+    if broken_off && work.entries.len() > 1 {
+        let (done, all) = (progress.num_done(), work.entries.len());
+        progress.say(&format!("stopped: {done} of {all} files are done"));
+    }
+    Ok(good && !broken_off)
 }
 
 /// Writes results as they come, in order where that matters.
@@ -136,7 +145,7 @@ impl Work<'_> {
         share.open(source.duration_s());
         let mut listener = self.recognizer.listener(&self.stream)?;
         let (mut segments, mut failed) = (Vec::new(), None);
-        let duration_s = engine.hear(&mut listener, &mut source, |listener, seconds| {
+        let mut take = |listener: &mut Listener| {
             for event in listener.take_events() {
                 match event {
                     Event::Final(segment) => segments.push(segment),
@@ -144,16 +153,27 @@ impl Work<'_> {
                     _ => {}
                 }
             }
+        };
+        let mut broken_off = false;
+        let duration_s = engine.hear(&mut listener, &mut source, |listener, seconds| {
+            take(listener);
             share.heard(seconds);
-            if stop.load(Ordering::Relaxed) {
+            broken_off = self.interrupted.load(Ordering::Relaxed);
+            if broken_off || stop.load(Ordering::Relaxed) {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         })?;
+        if broken_off && self.entries.len() == 1 {
+            listener.finish();
+            engine.advance(&mut [&mut listener])?;
+            take(&mut listener);
+            warnings.push(format!("stopped at {}: the result ends there", clock(duration_s)));
+        }
         if let Some(error) = failed {
             return Err(anyhow::anyhow!(error));
         }
-        if stop.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) || broken_off && self.entries.len() > 1 {
             return Ok(None);
         }
         warnings.extend_from_slice(source.warnings());

@@ -6,6 +6,8 @@ mod progress;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vivavoce::endpoint::EndpointOptions;
 
@@ -63,12 +65,16 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
         None => Destination::stream(style, arguments.output.output.as_deref(), several)?,
     };
     let latency = arguments.search.latency.as_ref();
+    let interrupted = Arc::<AtomicBool>::default();
+    let told = interrupted.clone();
+    super::on_signal(move || told.store(true, Ordering::Relaxed))?;
     let work = batch::Work {
         recognizer: &recognizer,
         keeps_empty: endpoints.is_none(),
         stream: stream.endpoints(endpoints),
         latency: latency.unwrap_or(&recognizer.config().default_latency).clone(),
         entries: &entries,
+        interrupted,
     };
     let jobs = arguments.output.jobs.map_or_else(cores, usize::from);
     batch::run(&work, jobs.min(entries.len()).max(1), destination)

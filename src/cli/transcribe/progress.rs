@@ -11,6 +11,9 @@ use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use crate::cli::input::Entry;
 use crate::cli::say;
 
+/// A single file below this is done before a bar can be read.
+const LONG_BYTES: u64 = 500_000;
+
 /// A bar that grows with the bytes of the files, since their lengths are known before they are opened.
 pub struct Progress {
     bar: ProgressBar,
@@ -27,12 +30,17 @@ impl Progress {
             data.map_or(0, |data| data.len())
         };
         let terminal = std::io::stderr().is_terminal();
-        let shown = entries.len() > 1 && terminal;
         let bytes: Vec<_> =
-            entries.iter().map(|entry| if shown { size(entry) } else { 0 }).collect();
+            entries.iter().map(|entry| if terminal { size(entry) } else { 0 }).collect();
+        let shown = terminal && (entries.len() > 1 || bytes[0] >= LONG_BYTES);
         let (heard_ms, done) = (Arc::<AtomicU64>::default(), Arc::<AtomicUsize>::default());
         let bar = if shown { ProgressBar::new(bytes.iter().sum()) } else { ProgressBar::hidden() };
-        let template = "{bar:30} {files} files  {audio}  {speed}  {left} left";
+        // Within 80 columns; the bar takes what is left.
+        let template = if entries.len() > 1 {
+            "{wide_bar} {files} files  {audio}  {speed}  {left} left"
+        } else {
+            "{wide_bar} {audio}  {speed}  {left} left"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             let (all, done) = (entries.len(), done.clone());
             let (heard, heard_too) = (heard_ms.clone(), heard_ms.clone());
@@ -41,15 +49,14 @@ impl Progress {
                     let _ = write!(out, "{}/{all}", done.load(Ordering::Relaxed));
                 })
                 .with_key("audio", move |state: &ProgressState, out: &mut dyn Write| {
-                    let audio_s = heard.load(Ordering::Relaxed) / 1000;
-                    let all_s = audio_s as f32 / state.fraction().max(1e-6);
-                    let _ =
-                        write!(out, "{} of about {} of audio", clock(audio_s), clock(all_s as u64));
+                    let audio_s = heard.load(Ordering::Relaxed) as f64 / 1000.0;
+                    let all_s = audio_s / f64::from(state.fraction().max(1e-6));
+                    let _ = write!(out, "{} of {}", clock(audio_s), clock(all_s));
                 })
                 .with_key("speed", move |state: &ProgressState, out: &mut dyn Write| {
                     let audio_s = heard_too.load(Ordering::Relaxed) as f64 / 1000.0;
                     let speed = audio_s / state.elapsed().as_secs_f64().max(1e-3);
-                    let _ = write!(out, "{speed:.0} x real time");
+                    let _ = write!(out, "{speed:.0}x");
                 })
                 .with_key("left", |state: &ProgressState, out: &mut dyn Write| {
                     let _ = write!(out, "{:#}", HumanDuration(state.eta()));
@@ -69,6 +76,11 @@ impl Progress {
             duration_s: None,
             heard_s: 0.0,
         }
+    }
+
+    /// Entries that are done, well or not.
+    pub fn num_done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// A line on stderr.
@@ -95,7 +107,9 @@ impl Progress {
     }
 }
 
-fn clock(seconds: u64) -> String {
+/// Hours, minutes and seconds.
+pub fn clock(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 

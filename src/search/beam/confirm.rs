@@ -62,12 +62,22 @@ impl BeamSearch {
             let silent = self.closed.iter_mut().filter(|path| path.num_words == 0);
             silent.for_each(|path| path.score -= SILENCE_COST);
         }
-        sort(&mut self.closed);
+        self.rank();
         if let Some(best) = self.closed.first() {
             let start = self.confirmed.len();
             self.history.words_into(best.history, &mut self.confirmed);
             self.support.observe(&self.history, &self.closed);
             self.support.tell(&mut self.confirmed[start..]);
+        }
+    }
+
+    /// Sorts the hypotheses, what was said first.
+    pub(super) fn rank(&mut self) {
+        sort(&mut self.closed);
+        if let Constraint::Grammar(grammar) = &self.constraint
+            && let Some(best) = grammar.best(&self.closed)
+        {
+            self.closed[..=best].rotate_right(1);
         }
     }
 

@@ -212,7 +212,7 @@ impl BeamSearch {
     }
 
     fn end_block(&mut self, scratch: &mut SearchScratch) {
-        sort(&mut self.closed);
+        self.rank();
         let best = self.closed.first().map_or(0.0, |path| path.score);
         self.offset += f64::from(best);
         self.closed.iter_mut().for_each(|path| path.score -= best);
@@ -324,5 +324,10 @@ impl Search for BeamSearch {
 
     fn last_token_block(&self) -> Option<u32> {
         self.closed.first().map(|path| path.last_block).filter(|block| *block != NONE)
+    }
+
+    fn phrase_is_over(&self) -> bool {
+        let Constraint::Grammar(grammar) = &self.constraint else { return false };
+        !self.finished && self.closed.first().is_some_and(|path| grammar.is_over(path))
     }
 }

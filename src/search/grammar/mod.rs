@@ -21,10 +21,12 @@ pub const UNKNOWN_ID: WordId = WordId::MAX;
 
 /// Cursor of a hypothesis that is no phrase.
 const FILLER: u32 = u32::MAX;
-/// What speech costs that is no phrase, in nats: what a phrase may lack against the best tokens.
-pub const DEFAULT_UNKNOWN_COST: f32 = 9.0;
-/// What each of its tokens costs, in nats, as longer phrases lack more.
-const UNKNOWN_TOKEN_COST: f32 = 0.2;
+/// What each token of speech that is no phrase costs, in nats: what a phrase may lack, a token, against the best tokens.
+pub const DEFAULT_UNKNOWN_COST: f32 = 2.0;
+/// What such speech costs besides, in nats.
+const UNKNOWN_BEGIN_COST: f32 = 5.0;
+/// Other speech may have so many more tokens than a phrase before the rest of them is free.
+const TOKENS_BEYOND: u32 = 2;
 /// What it costs to say nothing.
 pub(super) const SILENCE_COST: f32 = 3.0;
 const MAX_STATES: usize = 100_000;
@@ -72,7 +74,7 @@ struct Builder {
 
 impl Grammar {
     /// Reads a list of phrases, one a line, or rules of JSGF: `public <go> = (lights | lamp) [please] <how>;` with alternatives,
-    /// groups, options and references that do not lead back to themselves. A phrase is what a public rule allows, or the first
+    /// groups, options, `+` and `*` behind what may come several times, and references that do not lead back to themselves. A phrase is what a public rule allows, or the first
     /// rule where none is public. `name` is the grammar's in messages.
     ///
     /// # Errors
@@ -143,6 +145,13 @@ impl Grammar {
             Expression::Optional(inner) => {
                 builder.arcs[from].push((None, to));
                 self.add(inner, from, to, builder, lexicon)?;
+            }
+            Expression::Repeated(inner) => {
+                let (begin, end) = (builder.state(), builder.state());
+                builder.arcs[from].push((None, begin));
+                self.add(inner, begin, end, builder, lexicon)?;
+                builder.arcs[end].push((None, begin));
+                builder.arcs[end].push((None, to));
             }
             Expression::Alternatives(all) => {
                 for one in all {
@@ -245,7 +254,7 @@ impl Builder {
 }
 
 impl GrammarConstraint {
-    /// The same with another cost, in nats, of speech that is no phrase; a high one turns little away.
+    /// The same with another cost, in nats, of each token of speech that is no phrase; a high one turns little away.
     #[must_use]
     pub fn with_unknown_cost(&self, unknown_cost: f32) -> Self {
         Self { unknown_cost, ..self.clone() }
@@ -258,6 +267,26 @@ impl GrammarConstraint {
         } else {
             self.lexicon.word(word).unwrap_or_default()
         }
+    }
+
+    /// Which of `paths`, best first, is what was said. Other speech has paid for all of its tokens, of which a phrase need not have that
+    /// many; what those beyond the phrase's have cost does not count, so that a short phrase is no way through long speech.
+    pub(super) fn best(&self, paths: &[Hypothesis]) -> Option<usize> {
+        let other = paths.iter().position(|path| path.cursor == FILLER);
+        let phrase = paths.iter().position(|path| path.cursor != FILLER && path.num_tokens > 0);
+        let (Some(other), Some(phrase)) = (other, phrase) else {
+            return (!paths.is_empty()).then_some(0);
+        };
+        let (of_other, of_phrase) = (&paths[other], &paths[phrase]);
+        let beyond = of_other.num_tokens.saturating_sub(of_phrase.num_tokens + TOKENS_BEYOND);
+        let lacking = of_other.score + self.unknown_cost * beyond as f32 - of_phrase.score;
+        Some(if phrase < other && lacking > 0.0 { other } else { 0 })
+    }
+
+    /// Whether `path` is a phrase that nothing can follow.
+    pub(super) fn is_over(&self, path: &Hypothesis) -> bool {
+        let over = |state: &State| state.is_end && state.next.is_empty();
+        path.node == ROOT && self.states.get(path.cursor as usize).is_some_and(over)
     }
 
     /// Whether a stream may end with `path`: with a phrase, with none that is known, or with nothing.
@@ -310,10 +339,10 @@ impl GrammarConstraint {
             let log_prob = bounded(*log_prob);
             let mut path = *step.path;
             path.emit(token, log_prob, step.block);
-            path.score += log_prob + step.gain - UNKNOWN_TOKEN_COST;
+            path.score += log_prob + step.gain - self.unknown_cost;
             path.cursor = FILLER;
             if begins {
-                path.score -= self.unknown_cost;
+                path.score -= UNKNOWN_BEGIN_COST;
                 path.end_word(UNKNOWN_ID);
             }
             let word = begins.then_some(UNKNOWN_ID);

@@ -19,6 +19,8 @@ pub(super) enum Expression {
     Sequence(Vec<Expression>),
     Alternatives(Vec<Expression>),
     Optional(Box<Expression>),
+    /// Once or more often.
+    Repeated(Box<Expression>),
 }
 
 /// Rules by name, and what a phrase may be.
@@ -34,7 +36,7 @@ pub(super) struct Rules {
 enum Symbol {
     Word(String),
     Name(String),
-    /// One of `= ; | ( ) [ ]`.
+    /// One of `= ; | ( ) [ ] + *`.
     Mark(char),
 }
 
@@ -149,7 +151,7 @@ impl<'a> Parser<'a> {
                 None => break,
                 Some(_) => self.next(),
             };
-            all.push(match open {
+            let one = match open {
                 Some(Symbol::Word(word)) => {
                     if let Err(reason) = spelt(&word) {
                         return self.refuse(reason);
@@ -172,12 +174,28 @@ impl<'a> Parser<'a> {
                     }
                     if optional { Expression::Optional(Box::new(inner)) } else { inner }
                 }
-            });
+            };
+            all.push(self.repeated(one));
         }
         if all.is_empty() {
             return self.refuse("words are missing");
         }
         Ok(if all.len() == 1 { all.swap_remove(0) } else { Expression::Sequence(all) })
+    }
+}
+
+impl Parser<'_> {
+    /// `one`, with `+` or `*` behind it.
+    fn repeated(&mut self, one: Expression) -> Expression {
+        let (mut repeated, mut optional) = (false, false);
+        while let Some((_, symbol)) =
+            self.symbols.next_if(|s| matches!(s.1, Symbol::Mark('+' | '*')))
+        {
+            repeated = true;
+            optional |= symbol == Symbol::Mark('*');
+        }
+        let out = if repeated { Expression::Repeated(Box::new(one)) } else { one };
+        if optional { Expression::Optional(Box::new(out)) } else { out }
     }
 }
 
@@ -204,12 +222,13 @@ fn symbols(name: &Path, text: &str) -> Result<Vec<(usize, Symbol)>> {
                 };
                 out.push((line, Symbol::Name(rule.trim().to_owned())));
                 rest = after;
-            } else if "=;|()[]".contains(first) {
+            } else if "=;|()[]+*".contains(first) {
                 out.push((line, Symbol::Mark(first)));
                 rest = &rest[1..];
-            } else if "*+/{\"".contains(first) {
-                let reason =
-                    format!("{first:?} is not supported here: use words, | ( ) [ ] and <rules>");
+            } else if "/{\"".contains(first) {
+                let reason = format!(
+                    "{first:?} is not supported here: use words, | ( ) [ ] + * and <rules>"
+                );
                 return Err(Error::line(name, line, reason));
             } else if first.is_whitespace() || first == '-' {
                 rest = &rest[first.len_utf8()..];
@@ -246,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn plus_and_star_repeat_what_is_before_them() {
+        let rules = parse(Path::new("g"), "<a> = go (left | right)+ please**+;").unwrap();
+        let repeated = |inner| Expression::Repeated(Box::new(inner));
+        let sides = Expression::Alternatives(vec![word("left"), word("right")]);
+        let polite = Expression::Optional(Box::new(repeated(word("please"))));
+        let expected = Expression::Sequence(vec![word("go"), repeated(sides), polite]);
+        assert_eq!(rules.named["a"], expected);
+    }
+
+    #[test]
     fn a_list_has_a_phrase_a_line() {
         let rules = parse(Path::new("g"), "# commands\nlights on\n\nTurn-off\n").unwrap();
         let phrase = |words: [&str; 2]| Expression::Sequence(words.map(word).to_vec());
@@ -264,7 +293,8 @@ mod tests {
             ("<a> = [one);", 1, "] is missing"),
             ("<a> = one;\n<b = two;", 2, "> is missing"),
             ("<a> = one;\n<a> = two;", 2, "twice"),
-            ("<a> = one*;", 1, "'*'"),
+            ("<a> = * one;", 1, "words are missing"),
+            ("<a> = one {tag};", 1, "'{'"),
             ("<a> = /2/ one;", 1, "'/'"),
             ("<a> one;", 1, "="),
             ("one <a>;", 1, "a rule is written"),
