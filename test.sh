@@ -34,7 +34,7 @@ if [ ! -f models/en-small/model.safetensors ]; then
     default="--no-default-features --features cli,media"
     all="--no-default-features --features cli,media$microphone"
 else
-    all="--features media$microphone"
+    all="--features media,tls$microphone"
 fi
 # shellcheck disable=SC2086
 for features in "$default" --no-default-features "--no-default-features --features cli" "$all"; do
@@ -94,6 +94,18 @@ elif ! command -v python3 > /dev/null; then
 else
     clients=$(python3_with "import deepgram, openai, pytest, websockets, wyoming" tests/clients/requirements.txt venv-clients)
     if [ -n "$clients" ]; then
+        node_clients=target/node-clients
+        if ! command -v npm > /dev/null; then
+            skip "npm's ws on our server: no npm"
+        elif [ ! -d "$node_clients/node_modules/ws" ] && ! npm install --silent --no-audit --no-fund --prefix "$node_clients" ws@8; then
+            skip "npm's ws on our server: it cannot be installed"
+        else
+            NODE_CLIENTS="$PWD/$node_clients/node_modules"
+            export NODE_CLIENTS
+        fi
+        if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } > /dev/null; then
+            skip "the page in a browser: no Chromium"
+        fi
         VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$clients" -m pytest -q -p no:cacheprovider tests/clients
     else
         skip "other people's clients on our server: they cannot be installed"

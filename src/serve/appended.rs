@@ -24,12 +24,6 @@ impl Appended {
         &self.text
     }
 
-    /// Forgets what was sent; another text begins.
-    pub fn clear(&mut self) {
-        self.segment.clear();
-        self.text.clear();
-    }
-
     /// What an event adds to the text.
     pub fn hear(&mut self, event: &Event) -> Option<String> {
         match event {

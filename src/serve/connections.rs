@@ -6,9 +6,12 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+#[cfg(feature = "tls")]
+use tokio::time::timeout;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Server, routes};
@@ -36,7 +39,19 @@ pub async fn accept(listener: &TcpListener, server: &Arc<Server>) {
         match accepted {
             Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
                 Ok(place) => {
-                    tokio::spawn(one(stream, router.clone(), stop.clone(), place));
+                    let _ = stream.set_nodelay(true);
+                    let (router, stop) = (router.clone(), stop.clone());
+                    #[cfg(feature = "tls")]
+                    if let Some(tls) = server.tls.clone() {
+                        tokio::spawn(async move {
+                            // A client of another kind, or none in time.
+                            if let Ok(Ok(stream)) = timeout(HEAD, tls.accept(stream)).await {
+                                one(stream, router, stop, place).await;
+                            }
+                        });
+                        continue;
+                    }
+                    tokio::spawn(one(stream, router, stop, place));
                 }
                 Err(_) => server.metrics.refuse("connections"),
             },
@@ -58,12 +73,11 @@ pub async fn accept(listener: &TcpListener, server: &Arc<Server>) {
 }
 
 async fn one(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: axum::Router,
     mut stop: Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
-    let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use cpu_time::ProcessTime;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -49,12 +50,16 @@ pub struct Metrics {
     pub lag: Histogram,
     /// Streams computed at once.
     pub batch_streams: Histogram,
+    /// CPU time of the process, and its memory: as others name them.
+    process_cpu: Seconds,
+    process_memory: Gauge,
 }
 
 impl Metrics {
     /// All at zero.
     pub fn new(model: &str) -> Self {
-        let mut registry = Registry::with_prefix("vivavoce");
+        let mut all = Registry::default();
+        let registry = all.sub_registry_with_prefix("vivavoce");
         let metrics = Self {
             streams_open: Family::default(),
             streams: Family::default(),
@@ -63,6 +68,8 @@ impl Metrics {
             compute_seconds: Seconds::default(),
             lag: Histogram::new(LAG_S),
             batch_streams: Histogram::new(BATCH_STREAMS),
+            process_cpu: Seconds::default(),
+            process_memory: Gauge::default(),
             registry: Registry::default(),
         };
         let build =
@@ -87,7 +94,12 @@ impl Metrics {
             "Streams computed at once",
             metrics.batch_streams.clone(),
         );
-        Self { registry, ..metrics }
+        all.register("process_cpu_seconds", "CPU time", metrics.process_cpu.clone());
+        if memory_bytes().is_some() {
+            let help = "Memory in use";
+            all.register("process_resident_memory_bytes", help, metrics.process_memory.clone());
+        }
+        Self { registry: all, ..metrics }
     }
 
     /// Counts a refusal.
@@ -97,9 +109,19 @@ impl Metrics {
 
     /// In the text format of Prometheus.
     pub fn text(&self) -> String {
+        let cpu_s = ProcessTime::now().as_duration().as_secs_f64();
+        self.process_cpu.inc_by((cpu_s - self.process_cpu.get()).max(0.0));
+        self.process_memory.set(memory_bytes().unwrap_or(0));
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Memory that the process uses, where the system tells.
+fn memory_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<i64>().ok().map(|kb| kb * 1024)
 }

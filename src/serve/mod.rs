@@ -7,6 +7,7 @@ mod connections;
 mod deepgram;
 mod failure;
 mod limits;
+pub mod load;
 mod metrics;
 mod openai;
 mod page;
@@ -16,6 +17,8 @@ mod routes;
 mod scheduler;
 mod socket;
 mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod upload;
 mod vosk;
 mod wyoming;
@@ -61,6 +64,9 @@ pub struct Settings {
     pub vosk: Defaults,
     /// How much may be asked for.
     pub limits: Limits,
+    /// Where its certificate is; none: no TLS.
+    #[cfg(feature = "tls")]
+    pub tls: Option<tls::Files>,
 }
 
 /// What all connections share.
@@ -77,6 +83,17 @@ struct Server {
     /// Lists of words that are being made ready.
     lists: Semaphore,
     stop: watch::Receiver<bool>,
+    #[cfg(feature = "tls")]
+    tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+impl Server {
+    fn has_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
 }
 
 /// Serves until the process is asked to stop (SIGINT or SIGTERM), then lets streams end.
@@ -113,6 +130,8 @@ async fn serve(recognizer: &Recognizer, settings: Settings) -> anyhow::Result<()
         callers: Arc::new(Semaphore::new(settings.limits.streams + connections::OTHERS)),
         uploads: Arc::new(Semaphore::new(settings.limits.streams)),
         lists: ask::lists(),
+        #[cfg(feature = "tls")]
+        tls: settings.tls.as_ref().map(tls::acceptor).transpose()?,
         metrics,
         settings,
         stop,
@@ -129,7 +148,8 @@ async fn serve(recognizer: &Recognizer, settings: Settings) -> anyhow::Result<()
         tracing::info!("stopping");
         stopping.send_replace(true);
     });
-    tracing::info!(%address, model = server.settings.model, "listening on http://{address}");
+    let scheme = if server.has_tls() { "https" } else { "http" };
+    tracing::info!(%address, model = server.settings.model, "listening on {scheme}://{address}");
     connections::accept(&listener, &server).await;
     Ok(())
 }

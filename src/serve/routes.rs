@@ -122,7 +122,7 @@ async fn listen_to_file(
             "send the file itself: no URL is fetched",
         );
     }
-    deepgram::whole(&server, wishes, body).await
+    deepgram::whole(&server, wishes, &headers, body).await
 }
 
 /// `OpenAI`, live.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::connections::stopped;
+use super::stream::Gone;
 
 /// Without a word from the peer it is asked for a sign of life.
 const PING: Duration = Duration::from_secs(30);
@@ -63,6 +64,34 @@ pub enum Frame {
 /// The peer has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hung;
+
+/// Why a conversation ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The peer has gone: there is nobody to say goodbye to.
+    Hung,
+    /// The socket is to be closed with this code and reason.
+    Close(u16, String),
+}
+
+impl End {
+    /// With a code and a reason.
+    pub fn close(code: u16, reason: impl Into<String>) -> Self {
+        Self::Close(code, reason.into())
+    }
+}
+
+impl From<Hung> for End {
+    fn from(_: Hung) -> Self {
+        Self::Hung
+    }
+}
+
+impl From<Gone> for End {
+    fn from(_: Gone) -> Self {
+        Self::close(code::FAULT, "the recogniser failed")
+    }
+}
 
 /// A WebSocket.
 pub struct Socket {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +19,18 @@ pub fn too_large(most: usize, read: Option<usize>) -> Failure {
     let read = read.map(|read| format!(" ({read} bytes read)")).unwrap_or_default();
     let message = format!("Maximum content size limit ({most}) exceeded{read}");
     Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+}
+
+/// Refuses a body that is announced to be too large, before it is read.
+///
+/// # Errors
+/// [`too_large`].
+pub fn announced(headers: &HeaderMap, most: usize) -> Result<(), Failure> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    match length {
+        Some(length) if length > most => Err(too_large(most, Some(length))),
+        _ => Ok(()),
+    }
 }
 
 /// A body that does not come.

@@ -1,21 +1,28 @@
 """Other people's clients speak to `vivavoce serve`; what they are told is checked against their own models.
-
-VIVAVOCE names the program (default: target/debug/vivavoce). The words must be those of `vivavoce transcribe`, the same on every way."""
+The words must be those of `vivavoce transcribe`, the same on every way."""
 
 import asyncio
 import base64
 import json
 import os
+import shutil
 import subprocess
+import threading
+import time
 import wave
 from array import array
-from pathlib import Path
 
 import openai
 import pytest
 import websockets
+from conftest import CLIP, ROOT, samples, started, transcribed
+from deepgram import DeepgramClient
+from deepgram.core.events import EventType
+from deepgram.environment import DeepgramClientEnvironment
 from deepgram.listen.v1.types.listen_v1metadata import ListenV1Metadata
 from deepgram.listen.v1.types.listen_v1results import ListenV1Results
+from deepgram.listen.v1.types.listen_v1speech_started import ListenV1SpeechStarted
+from deepgram.listen.v1.types.listen_v1utterance_end import ListenV1UtteranceEnd
 from deepgram.types.listen_v1response import ListenV1Response
 from openai.types.audio import Transcription, TranscriptionStreamEvent, TranscriptionVerbose
 from openai.types.realtime import RealtimeServerEvent
@@ -25,40 +32,11 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = str(Path(os.environ.get("VIVAVOCE", ROOT / "target" / "debug" / "vivavoce")).resolve())
-CLIP = ROOT / "audio-samples/harbour-int16-16000-mono.wav"
 CHUNK = 3200
 
 
-@pytest.fixture(scope="module")
-def server():
-    arguments = ["--listen", "127.0.0.1:0", "--wyoming", "0", "--log-format", "json"]
-    process = subprocess.Popen([PROGRAM, "serve", *arguments], stderr=subprocess.PIPE, text=True)
-    found = {}
-    while len(found) < 2:
-        fields = json.loads(process.stderr.readline())["fields"]
-        found |= {name: fields[name] for name in ("address", "wyoming") if name in fields}
-    yield found
-    process.terminate()
-    assert process.wait(30) == 0
-
-
-@pytest.fixture(scope="module")
-def words():
-    return transcribed(CLIP)
-
-
-def transcribed(path):
-    command = [PROGRAM, "transcribe", str(path), "--format", "txt"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert len(text.split()) > 5
-    return " ".join(text.split())
-
-
 def pcm():
-    with wave.open(str(CLIP)) as clip:
-        return clip.readframes(clip.getnframes())
+    return samples(CLIP)
 
 
 def pieces(size=CHUNK):
@@ -66,23 +44,135 @@ def pieces(size=CHUNK):
     return [sound[at : at + size] for at in range(0, len(sound), size)]
 
 
-@pytest.mark.parametrize("size", [1000, 8000, 1 << 20])
-def test_websockets_in_lockstep_as_the_samples_of_vosk(server, words, size):
-    async def talk():
-        said = []
-        async with websockets.connect(f"ws://{server['address']}") as socket:
-            await socket.send('{ "config" : { "sample_rate" : 16000 } }')
-            for piece in pieces(size):
-                await socket.send(piece)
-                said.append(json.loads(await socket.recv()))
-            await socket.send('{"eof" : 1}')
+async def lockstep(server, sound, size, config=None, path="", eof='{"eof" : 1}', **options):
+    """Sends, then waits for the answer, as the samples of Vosk do; gives all answers."""
+    said = []
+    async with websockets.connect(f"ws://{server['address']}{path}", **options) as socket:
+        if config is not None:
+            await socket.send(config)
+        for at in range(0, len(sound), size):
+            await socket.send(sound[at : at + size])
             said.append(json.loads(await socket.recv()))
-            with pytest.raises(websockets.ConnectionClosedOK):
-                await socket.recv()
-        return said
+            # FreeSWITCH takes whatever has no partial for a result, and any "" for an empty one.
+            assert ("partial" in said[-1]) != ("text" in said[-1] or "alternatives" in said[-1])
+        await socket.send(eof)
+        said.append(json.loads(await socket.recv()))
+        with pytest.raises(websockets.ConnectionClosedOK):
+            await socket.recv()
+    return said
+
+
+def text(said):
+    return " ".join(answer["text"] for answer in said if answer.get("text"))
+
+
+CONFIG = '{ "config" : { "sample_rate" : 16000 } }'
+TELEPHONE = ROOT / "audio-samples/kitchen-int16-8000-mono.wav"
+# What each client of Vosk does that others do not: audio, bytes a message, and what else.
+HABITS = {
+    "test.py, test_microphone.py": (CLIP, 8000, {"config": CONFIG}),
+    "the C++ client, eof in bytes": (CLIP, 8000, {"config": CONFIG, "eof": b'{"eof" : 1}'}),
+    "Asterisk": (TELEPHONE, 3200, {"subprotocols": ["ws"], "compression": None}),
+    "jigasi": (CLIP, 4800, {"config": '{"config":{"sample_rate":16000.0,"words":1}}', "path": "/asr/en/"}),
+    "jigasi, a whole recording": (CLIP, 1 << 24, {"config": '{"config":{"sample_rate":16000.000000}}'}),
+    "vosk-transcriber": (CLIP, 4000, {"config": '{"config" : {"sample_rate" : 16000, "words" : true}}'}),
+    "a model that is not there": (CLIP, 4000, {"config": '{"config":{"model":"x","sample_rate":16000}}'}),
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_vosk_clients(server, habit):
+    path, size, options = HABITS[habit]
+    said = asyncio.run(lockstep(server, samples(path), size, **options))
+    assert text(said) == transcribed(path)
+    results = [answer for answer in said if answer.get("text")]
+    words = [word for answer in results for word in answer["result"]]
+    assert [word["word"] for word in words] == text(said).split()
+    for word in words:
+        assert set(word) == {"conf", "end", "start", "word"} and word["start"] < word["end"]
+    assert all("result" not in answer for answer in said if not answer.get("text"))
+
+
+@pytest.mark.parametrize("path", [CLIP, TELEPHONE], ids=lambda path: path.stem)
+def test_vosk_files_with_their_header(server, path):
+    # As node's test.js, asr-test.php and test.cs send them.
+    assert text(asyncio.run(lockstep(server, path.read_bytes(), 8000))) == transcribed(path)
+
+
+def test_vosk_browser_that_closes_behind_eof(server, words):
+    async def talk():
+        async with websockets.connect(f"ws://{server['address']}") as socket:
+            await socket.send(CONFIG)
+            for piece in pieces(8000):
+                await socket.send(piece)
+            await socket.send('{"eof" : 1}')
+            closing = asyncio.ensure_future(socket.close())
+            said = [json.loads(message) async for message in socket]
+            await closing
+            return said
 
     said = asyncio.run(talk())
-    assert " ".join(answer["text"] for answer in said if answer.get("text")) == words
+    assert len(said) == len(pieces(8000)) + 1 and text(said) == words
+
+
+def test_vosk_freeswitch_that_goes_without_a_word(server, words):
+    async def talk():
+        socket = await websockets.connect(f"ws://{server['address']}", compression=None)
+        await socket.send(bytes(3200))
+        await socket.recv()
+        socket.transport.abort()
+
+    for _ in range(5):
+        asyncio.run(talk())
+    ready = f"http://{server['address']}/ready"
+    for _ in range(100):
+        answer = subprocess.run(["curl", "-s", ready], capture_output=True, check=True).stdout
+        if json.loads(answer)["streams"] == 0:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a stream stays")
+
+
+def test_vosk_phrases_and_readings(server):
+    config = {"sample_rate": 16000, "max_alternatives": 3, "phrase_list": ["before the storm", "[unk]"]}
+    said = asyncio.run(lockstep(server, pcm(), 8000, json.dumps({"config": config})))
+    readings = [answer["alternatives"] for answer in said if "alternatives" in answer]
+    assert readings and all({"confidence", "text"} <= set(reading) for all in readings for reading in all)
+
+
+@pytest.mark.skipif(not os.environ.get("NODE_CLIENTS"), reason="npm's ws is not installed")
+def test_npm_ws(server, words):
+    script = ROOT / "tests/clients/vosk_ws.cjs"
+    environment = os.environ | {"NODE_PATH": os.environ["NODE_CLIENTS"]}
+    command = [shutil.which("node"), str(script), f"ws://{server['address']}", str(CLIP)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert text(json.loads(ran.stdout)) == words
+
+
+def test_a_server_that_stops_sends_openai_clients_away_to_come_again(words):
+    process, found = started()
+
+    async def talk():
+        async with websockets.connect(f"ws://{found['address']}/v1/realtime") as socket:
+            layout = {"format": {"type": "audio/pcm", "rate": 16000}, "turn_detection": None}
+            session = {"type": "transcription", "audio": {"input": layout}}
+            await socket.send(json.dumps({"type": "session.update", "session": session}))
+            audio = base64.b64encode(pcm()).decode()
+            await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+            said = [json.loads(await socket.recv())]
+            while not said[-1]["type"].endswith("delta"):
+                said.append(json.loads(await socket.recv()))
+            process.terminate()
+            try:
+                while True:
+                    said.append(json.loads(await socket.recv()))
+            except websockets.ConnectionClosed as closed:
+                return said, closed.rcvd.code
+
+    said, code = asyncio.run(talk())
+    assert (code, process.wait(30)) == (1012, 0)
+    assert said[-1]["type"].endswith("completed") and said[-1]["transcript"] == words
 
 
 def client(server):
@@ -185,6 +275,56 @@ def test_deepgram_live(server, words):
     for message in finals:
         assert message["start"] == pytest.approx(end, abs=0.002)
         end = message["start"] + message["duration"]
+
+
+@pytest.fixture(scope="module")
+def deepgram(server):
+    http, ws = f"http://{server['address']}", f"ws://{server['address']}"
+    places = DeepgramClientEnvironment(base=http, production=ws, agent=ws, agent_rest=http)
+    return DeepgramClient(api_key="none", environment=places)
+
+
+MODELS = {
+    "Results": ListenV1Results,
+    "Metadata": ListenV1Metadata,
+    "SpeechStarted": ListenV1SpeechStarted,
+    "UtteranceEnd": ListenV1UtteranceEnd,
+}
+
+
+def test_deepgram_sdk_live(deepgram, words):
+    said = []
+    query = {"model": "nova-3", "encoding": "linear16", "sample_rate": 16000, "interim_results": "true"}
+    with deepgram.listen.v1.connect(**query, vad_events="true", utterance_end_ms=1000) as connection:
+        opened = threading.Event()
+        connection.on(EventType.OPEN, lambda _: opened.set())
+        connection.on(EventType.MESSAGE, said.append)
+        listening = threading.Thread(target=connection.start_listening)
+        listening.start()
+        assert opened.wait(10)
+        for piece in pieces() + [bytes(CHUNK)] * 20:
+            connection.send_media(piece)
+        connection.send_keep_alive()
+        connection.send_finalize()
+        connection.send_close_stream()
+        listening.join(60)
+        assert not listening.is_alive()
+    for message in said:
+        MODELS[message.type].model_validate(message.model_dump())
+    results = [message for message in said if message.type == "Results"]
+    finals = [result.channel.alternatives[0].transcript for result in results if result.is_final]
+    assert " ".join(filter(None, finals)) == words
+    assert any(result.from_finalize for result in results)
+    kinds = {message.type for message in said}
+    assert kinds == set(MODELS) and said[-1].type == "Metadata"
+
+
+def test_deepgram_sdk_file(deepgram, words):
+    response = deepgram.listen.v1.media.transcribe_file(request=CLIP.read_bytes(), model="nova-3", utterances=True)
+    assert isinstance(response, ListenV1Response)
+    response = ListenV1Response.model_validate(response.model_dump())
+    assert response.results.channels[0].alternatives[0].transcript == words
+    assert " ".join(utterance.transcript for utterance in response.results.utterances) == words
 
 
 def test_deepgram_file(server, words):

@@ -1,7 +1,12 @@
 //! `vivavoce serve`, over real sockets.
 
+mod attacks;
+mod bench;
 mod operation;
+mod realtime;
 mod rest;
+#[cfg(feature = "tls")]
+mod tls;
 mod vosk;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -90,6 +95,16 @@ impl Server {
         ))
     }
 
+    /// As [`Self::get`]; none if the connection was let go.
+    pub fn try_get(&self, path: &str) -> Option<Answer> {
+        let mut stream = self.tcp();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+        Answer::parse(&all)
+    }
+
     pub fn exchange(&self, request: &str) -> Answer {
         let mut stream = self.tcp();
         stream.write_all(request.as_bytes()).unwrap();
@@ -134,14 +149,18 @@ impl Answer {
         let mut all = Vec::new();
         // The server may go while a body is still being sent to it.
         let _ = stream.read_to_end(&mut all);
-        let at = all.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
+        Self::parse(&all).expect("a head")
+    }
+
+    fn parse(all: &[u8]) -> Option<Self> {
+        let at = all.windows(4).position(|w| w == b"\r\n\r\n")?;
         let head = String::from_utf8(all[..at].to_vec()).unwrap().to_lowercase();
         let mut body = all[at + 4..].to_vec();
         if head.contains("transfer-encoding: chunked") {
             body = unchunked(&body);
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head, body }
+        Some(Self { status, head, body })
     }
 
     pub fn text(&self) -> String {

@@ -8,7 +8,7 @@ mod transcribe;
 
 pub use search::SearchArguments;
 #[cfg(feature = "serve")]
-pub use serve::{LogFormat, ServeArguments};
+pub use serve::{BenchServeArguments, LogFormat, ServeArguments};
 pub use transcribe::{FormatName, InputArguments, OutputArguments, TranscribeArguments};
 
 use std::num::NonZeroUsize;
@@ -268,8 +268,20 @@ pub enum SweepArgument {
     Streams,
 }
 
+#[cfg(feature = "serve")]
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Measure a server: streams at the pace of speech over its socket
+    Serve(Box<BenchServeArguments>),
+}
+
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct BenchArguments {
+    /// Something else than the library
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    pub what: Option<BenchWhat>,
     /// Audio files or folders as for evaluate
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::transcribe::seconds;
-use super::{EndpointArguments, ModelArguments, SearchArguments};
+use super::{EndpointArguments, ModelArguments, SearchArguments, SelectionArguments};
 use crate::serve::Address;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,6 +54,14 @@ pub struct ServeArguments {
     /// Keys, a line each
     #[arg(long, env = "VIVAVOCE_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// Certificate of the server, and those that vouch for it, in PEM: speaks TLS
+    #[cfg(feature = "tls")]
+    #[arg(long, env = "VIVAVOCE_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key, in PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, env = "VIVAVOCE_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
     /// Web pages that may use the server, such as https://example.org; * for all (may be repeated, or separated by commas)
     #[arg(long, env = "VIVAVOCE_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<String>,
@@ -93,6 +101,46 @@ pub struct ServeArguments {
     /// How it is written
     #[arg(long, env = "VIVAVOCE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// The model and the search must be those of the server: its words are compared with what they give without one.
+#[derive(Debug, Args)]
+pub struct BenchServeArguments {
+    /// The server, such as ws://127.0.0.1:2700
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Audio files or folders as for evaluate
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub search: SearchArguments,
+    #[command(flatten)]
+    pub endpoints: EndpointArguments,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+    /// Streams at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub streams: u16,
+    /// Find the largest number of streams that keeps --target-ms, none of them lost or with other words; --streams is the first guess
+    #[arg(long)]
+    pub largest: bool,
+    /// Milliseconds that 99 % of the answers may take
+    #[arg(long, value_name = "MS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub target_ms: u32,
+    /// Seconds of audio a stream
+    #[arg(long, value_name = "S", default_value = "60", value_parser = seconds::<f64>)]
+    pub seconds: f64,
+    /// Milliseconds of audio in a message
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub chunk_ms: u32,
+    /// A key, if the server wants one
+    #[arg(long, env = "VIVAVOCE_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+    /// Print all results as one JSON array
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// An address, or a port of this machine.

@@ -5,6 +5,8 @@ mod clips;
 mod plot;
 mod replay;
 mod report;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::io::Write;
 
@@ -30,6 +32,10 @@ struct Setting {
 }
 
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
+    #[cfg(feature = "serve")]
+    if let Some(super::args::BenchWhat::Serve(arguments)) = &arguments.what {
+        return serve::run(arguments);
+    }
     if let Some(path) = &arguments.plot {
         super::check_plot(path, &["svg", "png"])?;
         let mut guard = super::guard(&arguments.model, Some(&arguments.search));

@@ -69,18 +69,18 @@ pub struct Report {
     pub block_latency_distribution_ms: Vec<f64>,
 }
 
-fn at(sorted: &[f64], share: f64) -> f64 {
+pub fn at(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((share * last as f64).round() as usize).copied().unwrap_or(0.0)
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+pub fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values
 }
 
-fn quantiles(seconds: impl Iterator<Item = f64>) -> Quantiles {
+pub fn quantiles(seconds: impl Iterator<Item = f64>) -> Quantiles {
     let ms = sorted(seconds.map(|s| s * 1e3));
     Quantiles { count: ms.len(), p50: at(&ms, 0.5), p90: at(&ms, 0.9), p99: at(&ms, 0.99) }
 }

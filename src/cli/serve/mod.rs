@@ -60,6 +60,12 @@ fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
             stop: seconds(arguments.stop_seconds)?,
             phrases: arguments.max_phrases.into(),
         },
+        #[cfg(feature = "tls")]
+        tls: arguments
+            .tls_certificate
+            .clone()
+            .zip(arguments.tls_key.clone())
+            .map(|(certificates, key)| crate::serve::tls::Files { certificates, key }),
     };
     start(&recognizer, settings)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -21,8 +21,8 @@ use super::limits::SlotGuard;
 use super::pcm::Intake;
 use super::recording::Recording;
 use super::scheduler::{Input, Output};
-use super::socket::{Frame, Hung, Socket, code};
-use super::stream::{Gone, Stream};
+use super::socket::{End, Frame, Socket, code};
+use super::stream::Stream;
 use super::upload;
 pub use query::Wishes;
 use results::{About, Results};
@@ -52,8 +52,12 @@ fn about(server: &Server) -> About {
 }
 
 /// Hears a file.
-pub async fn whole(server: &Server, wishes: Wishes, body: Body) -> Response {
+pub async fn whole(server: &Server, wishes: Wishes, headers: &HeaderMap, body: Body) -> Response {
     let failed = |failure: Failure| refusal(failure.status(), failure.message()).into_response();
+    if let Err(failure) = upload::announced(headers, server.settings.limits.body_bytes) {
+        server.metrics.refuse("body");
+        return failed(failure);
+    }
     let Ok(reading) = server.uploads.try_acquire() else { return failed(Failure::full()) };
     let body = match upload::whole(body, server.settings.limits.body_bytes).await {
         Ok(body) => body,
@@ -82,24 +86,6 @@ pub async fn whole(server: &Server, wishes: Wishes, body: Body) -> Response {
     }
     Json(about(server).whole(&segments, recording.seconds(), &hash, wishes.utterances))
         .into_response()
-}
-
-/// Why a conversation ends.
-enum End {
-    Hung,
-    Close(u16, String),
-}
-
-impl From<Hung> for End {
-    fn from(_: Hung) -> Self {
-        Self::Hung
-    }
-}
-
-impl From<Gone> for End {
-    fn from(_: Gone) -> Self {
-        Self::Close(code::FAULT, "the recogniser failed".into())
-    }
 }
 
 /// One client.
@@ -155,15 +141,15 @@ impl Talk {
     async fn obey(&mut self, frame: Frame, socket: &mut Socket) -> Result<(), End> {
         match frame {
             Frame::Closed => Err(End::Hung),
-            Frame::Idle => Err(End::Close(code::FAULT, "NET-0001: no audio came".into())),
-            Frame::Refused(code, reason) => Err(End::Close(code, reason.into())),
+            Frame::Idle => Err(End::close(code::FAULT, "NET-0001: no audio came")),
+            Frame::Refused(code, reason) => Err(End::close(code, reason)),
             Frame::Stop => self.finish(socket, code::RESTART, "the server stops").await,
             Frame::Binary(bytes) if bytes.is_empty() => self.finish(socket, code::NORMAL, "").await,
             Frame::Binary(bytes) => {
                 self.hash.update(&bytes);
                 let samples = self.intake.take(&bytes);
                 let undecodable =
-                    |reason| End::Close(code::REFUSED, format!("DATA-0000: {reason}"));
+                    |reason: String| End::close(code::REFUSED, format!("DATA-0000: {reason}"));
                 let samples = samples.map_err(undecodable)?;
                 if self.intake.is_known() { self.hear(&samples, socket).await } else { Ok(()) }
             }
@@ -181,10 +167,7 @@ impl Talk {
                         Ok(())
                     }
                     Some("CloseStream") => self.finish(socket, code::NORMAL, "").await,
-                    _ => Err(End::Close(
-                        code::REFUSED,
-                        "DATA-0001: a message of no known type".into(),
-                    )),
+                    _ => Err(End::close(code::REFUSED, "DATA-0001: a message of no known type")),
                 }
             }
         }
@@ -195,12 +178,12 @@ impl Talk {
         self.seconds += samples.len() as f64 / f64::from(rate_hz);
         let most = self.server.settings.limits.seconds;
         if self.seconds > most {
-            return Err(End::Close(code::REFUSED, format!("more than {most} seconds of audio")));
+            return Err(End::close(code::REFUSED, format!("more than {most} seconds of audio")));
         }
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
-                let refuse = |reason: String| End::Close(code::REFUSED, reason);
+                let refuse = |reason: String| End::close(code::REFUSED, reason);
                 let options = self.server.options(&self.wishes.ask).await.map_err(refuse)?;
                 let opened = self.server.pool.open(rate_hz, &options);
                 none.insert(opened.map_err(|error| refuse(error.to_string()))?)
@@ -224,7 +207,7 @@ impl Talk {
     async fn tell(&mut self, outputs: Vec<Output>, socket: &mut Socket) -> Result<(), End> {
         for output in outputs {
             let messages = self.results.hear(output);
-            for message in messages.map_err(|reason| End::Close(code::REFUSED, reason))? {
+            for message in messages.map_err(|reason: String| End::close(code::REFUSED, reason))? {
                 socket.send(message).await?;
             }
         }
@@ -241,6 +224,6 @@ impl Talk {
         self.tell(outputs, socket).await?;
         let hash = format!("{:x}", self.hash.clone().finalize());
         socket.send(self.results.metadata(self.seconds, &hash)).await?;
-        Err(End::Close(code, reason.into()))
+        Err(End::close(code, reason))
     }
 }

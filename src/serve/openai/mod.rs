@@ -22,7 +22,7 @@ use super::Server;
 use super::appended::Appended;
 use super::failure::Failure;
 use super::recording::Recording;
-use super::upload::too_large;
+use super::upload;
 use answer::Heard;
 use form::Form;
 pub use realtime::talk as realtime;
@@ -65,11 +65,7 @@ async fn transcribed(
     body: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Failure> {
     let most = server.settings.limits.body_bytes;
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    if let Some(length) = length.filter(|length: &usize| *length > most) {
-        server.metrics.refuse("body");
-        return Err(too_large(most, Some(length)));
-    }
+    upload::announced(headers, most).inspect_err(|_| server.metrics.refuse("body"))?;
     let body = body.map_err(|rejection| Failure::bad(rejection.body_text()))?;
     let Ok(reading) = server.uploads.try_acquire() else {
         server.metrics.refuse("uploads");

@@ -4,6 +4,10 @@ const $ = (id) => document.getElementById(id);
 // Messages that may be unanswered while a file is sent, and sound that is kept to be played again.
 const AHEAD = 8;
 const KEPT_S = 1800;
+// The recogniser wants what was said, not what a telephone would make of it.
+const RAW = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+// Width of a tenth of a second in the curve, while all of it fits.
+const BAR = 4;
 
 const state = { words: [], sound: [], rate: 0, socket: null, sent: 0, answered: 0, stop: null, ended: null };
 
@@ -113,7 +117,7 @@ async function record() {
   }
   let stream;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+    stream = await navigator.mediaDevices.getUserMedia({ audio: RAW });
   } catch (error) {
     const why = error.name === "NotFoundError" ? "There is no microphone." : "The microphone was refused.";
     return say(`${why} Allow it in the browser's settings, or drop a file.`);
@@ -178,16 +182,23 @@ async function open(file) {
   $("level").value = 0;
 }
 
+// The samples from one place to another; all pieces but the last are of one length.
+function cut(pieces, from, to) {
+  const size = pieces[0].length;
+  const samples = [];
+  for (let i = Math.max(0, Math.floor(from / size)); i < pieces.length && i * size < to; i++) {
+    samples.push(...pieces[i].subarray(Math.max(0, from - i * size), to - i * size));
+  }
+  return Float32Array.from(samples);
+}
+
 function play(word, button, sound, rate) {
   if (!sound.length) return;
-  const context = new AudioContext();
-  const all = sound.flatMap((samples) => Array.from(samples)).slice(
-    Math.max(0, Math.floor((word.sound - 0.1) * rate)),
-    Math.ceil((word.sound + word.end - word.start + 0.1) * rate),
-  );
+  const all = cut(sound, Math.floor((word.sound - 0.1) * rate), Math.ceil((word.sound + word.end - word.start + 0.1) * rate));
   if (!all.length) return;
+  const context = new AudioContext();
   const buffer = context.createBuffer(1, all.length, rate);
-  buffer.copyToChannel(Float32Array.from(all), 0);
+  buffer.copyToChannel(all, 0);
   const source = new AudioBufferSourceNode(context, { buffer });
   source.connect(context.destination);
   button.classList.add("playing");
@@ -200,15 +211,17 @@ function play(word, button, sound, rate) {
 
 function draw() {
   const canvas = $("wave");
-  canvas.width = canvas.clientWidth;
+  const dense = window.devicePixelRatio || 1;
+  [canvas.width, canvas.height] = [canvas.clientWidth * dense, canvas.clientHeight * dense];
   const pen = canvas.getContext("2d");
   pen.fillStyle = getComputedStyle(document.body).getPropertyValue("color");
-  const shown = state.sound.slice(-canvas.width);
-  shown.forEach((samples, x) => {
+  const bar = Math.max(1, Math.min(BAR * dense, Math.floor(canvas.width / Math.max(1, state.sound.length))));
+  const shown = state.sound.slice(-Math.floor(canvas.width / bar));
+  shown.forEach((samples, i) => {
     let peak = 0;
-    for (let i = 0; i < samples.length; i += 8) peak = Math.max(peak, Math.abs(samples[i]));
-    const height = Math.max(1, peak * canvas.height);
-    pen.fillRect(x, (canvas.height - height) / 2, 1, height);
+    for (let k = 0; k < samples.length; k += 8) peak = Math.max(peak, Math.abs(samples[k]));
+    const height = Math.max(dense, peak * canvas.height);
+    pen.fillRect(i * bar, (canvas.height - height) / 2, Math.max(1, bar - dense), height);
   });
 }
 
@@ -246,7 +259,13 @@ function keep(kind) {
 
 $("controls").onsubmit = (event) => event.preventDefault();
 $("record").onclick = record;
-$("file").onchange = (event) => open(event.target.files[0]);
+$("file").onchange = (event) => {
+  const [file] = event.target.files;
+  // The same file can be chosen again.
+  event.target.value = "";
+  open(file);
+};
+window.onresize = draw;
 $("downloads").onclick = (event) => event.target.dataset.kind && keep(event.target.dataset.kind);
 $("clear").onclick = () => {
   state.words = [];

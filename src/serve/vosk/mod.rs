@@ -12,8 +12,8 @@ use super::ask::Ask;
 use super::limits::SlotGuard;
 use super::pcm::Intake;
 use super::scheduler::{Input, Output};
-use super::socket::{Frame, Hung, Socket, code};
-use super::stream::{Gone, Stream};
+use super::socket::{End, Frame, Socket, code};
+use super::stream::Stream;
 use answer::{Answer, Style};
 
 /// A longer binary message that begins like an object is sound all the same.
@@ -28,28 +28,6 @@ pub struct Defaults {
     pub words: bool,
     /// Other readings.
     pub alternatives: usize,
-}
-
-/// Why a conversation ends.
-enum End {
-    Hung,
-    Close(u16, String),
-}
-
-impl From<Hung> for End {
-    fn from(_: Hung) -> Self {
-        Self::Hung
-    }
-}
-
-impl From<Gone> for End {
-    fn from(_: Gone) -> Self {
-        Self::Close(code::FAULT, "the recogniser failed".into())
-    }
-}
-
-fn close(code: u16, reason: impl Into<String>) -> End {
-    End::Close(code, reason.into())
 }
 
 /// One client.
@@ -98,16 +76,16 @@ impl Talk {
     async fn obey(&mut self, frame: Frame, socket: &mut Socket) -> Result<(), End> {
         match frame {
             Frame::Closed => Err(End::Hung),
-            Frame::Refused(code, reason) => Err(close(code, reason)),
-            Frame::Idle => Err(close(code::REFUSED, "nothing was sent for too long")),
+            Frame::Refused(code, reason) => Err(End::close(code, reason)),
+            Frame::Idle => Err(End::close(code::REFUSED, "nothing was sent for too long")),
             Frame::Stop => {
                 self.finish(socket).await?;
-                Err(close(code::RESTART, "the server stops"))
+                Err(End::close(code::RESTART, "the server stops"))
             }
             Frame::Text(text) => {
                 let told = serde_json::from_str::<Map<String, Value>>(&text);
                 let told =
-                    told.map_err(|_| close(code::UNSUPPORTED, "text that is no JSON object"))?;
+                    told.map_err(|_| End::close(code::UNSUPPORTED, "text that is no JSON object"))?;
                 self.told(&told, socket).await
             }
             Frame::Binary(bytes) => {
@@ -124,7 +102,7 @@ impl Talk {
     async fn told(&mut self, told: &Map<String, Value>, socket: &mut Socket) -> Result<(), End> {
         if told.contains_key("eof") {
             self.finish(socket).await?;
-            return Err(close(code::NORMAL, ""));
+            return Err(End::close(code::NORMAL, ""));
         }
         if told.contains_key("reset") {
             let mut outputs = Vec::new();
@@ -143,7 +121,7 @@ impl Talk {
     }
 
     fn configure(&mut self, config: &Map<String, Value>) -> Result<(), End> {
-        let refuse = |name: &str| close(code::REFUSED, format!("config: a bad {name}"));
+        let refuse = |name: &str| End::close(code::REFUSED, format!("config: a bad {name}"));
         for (name, value) in config {
             let flag = || value.as_bool().or(value.as_f64().map(|n| n != 0.0));
             let words = || {
@@ -183,7 +161,8 @@ impl Talk {
     }
 
     async fn hear(&mut self, bytes: &[u8]) -> Result<Answer, End> {
-        let samples = self.intake.take(bytes).map_err(|reason| close(code::UNSUPPORTED, reason))?;
+        let samples =
+            self.intake.take(bytes).map_err(|reason| End::close(code::UNSUPPORTED, reason))?;
         if !self.intake.is_known() {
             return Ok(Answer::default());
         }
@@ -195,12 +174,12 @@ impl Talk {
         self.seconds += samples.len() as f64 / f64::from(rate_hz);
         let most = self.server.settings.limits.seconds;
         if self.seconds > most {
-            return Err(close(code::REFUSED, format!("more than {most} seconds of audio")));
+            return Err(End::close(code::REFUSED, format!("more than {most} seconds of audio")));
         }
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
-                let refuse = |reason: String| close(code::REFUSED, reason);
+                let refuse = |reason: String| End::close(code::REFUSED, reason);
                 let options = self.server.options(&self.ask).await.map_err(refuse)?;
                 let opened = self.server.pool.open(rate_hz, &options);
                 none.insert(opened.map_err(|error| refuse(error.to_string()))?)
@@ -235,7 +214,7 @@ impl Talk {
 fn answer_of(outputs: Vec<Output>) -> Result<Answer, End> {
     let mut answer = Answer::default();
     for output in outputs {
-        answer.hear(output).map_err(|reason| close(code::REFUSED, reason))?;
+        answer.hear(output).map_err(|reason| End::close(code::REFUSED, reason))?;
     }
     Ok(answer)
 }

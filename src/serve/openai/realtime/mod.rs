@@ -4,41 +4,28 @@ mod config;
 mod turns;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep_until};
 
 use super::super::Server;
-use super::super::appended::Appended;
 use super::super::limits::SlotGuard;
 use super::super::pcm::Intake;
 use super::super::scheduler::{Input, Output};
-use super::super::socket::{Frame, Hung, Socket, code};
+use super::super::socket::{End, Frame, Hung, Socket, code};
 use super::super::stream::{Gone, Stream};
 use config::Config;
 use turns::Turns;
 
 /// The shortest audio that can be committed.
 const MIN_COMMIT_S: f64 = 0.1;
-
-/// Why a conversation ends.
-enum End {
-    Hung,
-    Close(u16, String),
-}
-
-impl From<Hung> for End {
-    fn from(_: Hung) -> Self {
-        Self::Hung
-    }
-}
-
-impl From<Gone> for End {
-    fn from(_: Gone) -> Self {
-        Self::Close(code::FAULT, "the recogniser failed".into())
-    }
-}
+/// Silence of a client, beyond what its audio lasts, after which nothing more belongs to what it committed.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// The most that is waited for a client that sends much at once.
+const MAX_PIECE_S: f64 = 1.2;
 
 /// What is wrong with a client's event; the session goes on.
 struct Fault {
@@ -85,6 +72,8 @@ impl From<Fault> for Trouble {
 enum Next {
     Frame(Frame),
     Output(Output),
+    /// The client sends nothing after a commit.
+    Quiet,
 }
 
 /// One client.
@@ -97,6 +86,8 @@ struct Talk {
     /// Audio of the stream, and what of it was not committed.
     seconds: f64,
     uncommitted_s: f64,
+    /// When a client that goes on would have sent more.
+    more_by: Instant,
 }
 
 /// Speaks with a client until it is done.
@@ -110,12 +101,14 @@ pub async fn talk(server: Arc<Server>, mut socket: Socket, old: bool, _slot: Slo
         stream: None,
         seconds: 0.0,
         uncommitted_s: 0.0,
+        more_by: Instant::now(),
     };
     let end = match talk.tell_session("created", &mut socket).await {
         Ok(()) => loop {
             let step = match talk.next(&mut socket).await {
                 Ok(Next::Frame(frame)) => talk.obey(frame, &mut socket).await,
                 Ok(Next::Output(output)) => talk.tell(vec![output], &mut socket).await,
+                Ok(Next::Quiet) => talk.flush(&mut socket).await,
                 Err(end) => Err(end),
             };
             if let Err(end) = step {
@@ -137,6 +130,7 @@ impl Talk {
             biased;
             output = stream.next() => Ok(Next::Output(output?)),
             frame = socket.recv() => Ok(Next::Frame(frame)),
+            () = sleep_until(self.more_by), if self.turns.waits() => Ok(Next::Quiet),
         }
     }
 
@@ -151,17 +145,15 @@ impl Talk {
             Frame::Text(text) => text,
             Frame::Closed => return Err(End::Hung),
             Frame::Idle => {
-                return Err(End::Close(code::REFUSED, "nothing was sent for too long".into()));
+                return Err(End::close(code::REFUSED, "nothing was sent for too long"));
             }
-            Frame::Refused(code, reason) => return Err(End::Close(code, reason.into())),
+            Frame::Refused(code, reason) => return Err(End::close(code, reason)),
             Frame::Binary(_) => {
-                return Err(End::Close(code::UNSUPPORTED, "events are text".into()));
+                return Err(End::close(code::UNSUPPORTED, "events are text"));
             }
             Frame::Stop => {
-                if self.uncommitted_s > 0.0 {
-                    self.commit(socket).await?;
-                }
-                return Err(End::Close(code::RESTART, "the server stops".into()));
+                self.end_stream(socket).await?;
+                return Err(End::close(code::RESTART, "the server stops"));
             }
         };
         let event: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
@@ -190,11 +182,8 @@ impl Talk {
                 self.turns.set_old(self.config.is_old());
                 if before.sound() != self.config.sound() {
                     // What was heard so far is told; what comes is another stream.
-                    if self.uncommitted_s > 0.0 {
-                        self.commit(socket).await?;
-                    }
-                    (self.stream, self.intake, self.seconds) = (None, self.config.intake(), 0.0);
-                    self.turns.begin(0.0);
+                    self.end_stream(socket).await?;
+                    self.forget();
                 }
                 Ok(self.tell_session("updated", socket).await?)
             }
@@ -217,9 +206,10 @@ impl Talk {
                 Ok(self.commit(socket).await?)
             }
             "input_audio_buffer.clear" => {
-                (self.stream, self.intake) = (None, self.config.intake());
-                (self.uncommitted_s, self.seconds) = (0.0, 0.0);
-                self.turns.begin(0.0);
+                if self.turns.waits() {
+                    self.flush(socket).await?;
+                }
+                self.forget();
                 let event = self.turns.event("input_audio_buffer.cleared", json!({}));
                 Ok(socket.send(event).await?)
             }
@@ -236,10 +226,12 @@ impl Talk {
         let rate_hz = self.intake.rate_hz();
         let seconds = samples.len() as f64 / f64::from(rate_hz);
         (self.seconds, self.uncommitted_s) = (self.seconds + seconds, self.uncommitted_s + seconds);
+        let wait = PATIENCE + Duration::from_secs_f64(seconds.min(MAX_PIECE_S));
+        self.more_by = Instant::now() + wait;
         let most = self.server.settings.limits.seconds;
         if self.seconds > most {
             let reason = format!("more than {most} seconds of audio");
-            return Err(End::Close(code::REFUSED, reason).into());
+            return Err(End::close(code::REFUSED, reason).into());
         }
         let stream = match &mut self.stream {
             Some(stream) => stream,
@@ -248,7 +240,7 @@ impl Talk {
                 let ask = self.config.ask();
                 let options = self.server.options(&ask).await.map_err(refuse)?;
                 let opened = self.server.pool.open(rate_hz, &options);
-                self.turns.appended = Appended::new(self.server.makes_text_anew(&ask));
+                self.turns.begin(self.server.makes_text_anew(&ask));
                 none.insert(opened.map_err(|error| refuse(error.to_string()))?)
             }
         };
@@ -259,7 +251,7 @@ impl Talk {
 
     async fn tell(&mut self, outputs: Vec<Output>, socket: &mut Socket) -> Result<(), End> {
         for output in outputs {
-            let refuse = |reason| End::Close(code::REFUSED, reason);
+            let refuse = |reason: String| End::close(code::REFUSED, reason);
             let events = self.turns.hear(output, self.config.detects()).map_err(refuse)?;
             for event in events {
                 socket.send(event).await?;
@@ -271,20 +263,47 @@ impl Talk {
         Ok(())
     }
 
-    /// Ends the turn here: all that was said until now is told.
+    /// Ends the item here. The stream goes on: the item waits for the words that were being said.
     async fn commit(&mut self, socket: &mut Socket) -> Result<(), End> {
+        let mut outputs = Vec::new();
+        if let Some(stream) = &mut self.stream {
+            stream.drain(&mut outputs).await?;
+        }
+        self.tell(outputs, socket).await?;
+        let seconds = std::mem::take(&mut self.uncommitted_s);
+        for event in self.turns.commit(seconds, self.seconds) {
+            socket.send(event).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes for the items that wait: the last word is let out, as at the end of a recording.
+    async fn flush(&mut self, socket: &mut Socket) -> Result<(), End> {
         let mut outputs = Vec::new();
         if let Some(stream) = &mut self.stream {
             stream.send(Input::Cut, &mut outputs).await?;
             stream.drain(&mut outputs).await?;
         }
-        let seconds = self.uncommitted_s;
-        self.turns.ask_to_end();
+        self.turns.wait_for_all();
         self.tell(outputs, socket).await?;
-        self.uncommitted_s = 0.0;
-        for event in self.turns.end(seconds, self.seconds) {
+        for event in self.turns.all_heard() {
             socket.send(event).await?;
         }
         Ok(())
+    }
+
+    /// Tells what was heard until now.
+    async fn end_stream(&mut self, socket: &mut Socket) -> Result<(), End> {
+        if self.uncommitted_s > 0.0 {
+            self.commit(socket).await?;
+        }
+        if self.turns.waits() { self.flush(socket).await } else { Ok(()) }
+    }
+
+    /// What comes now is another stream.
+    fn forget(&mut self) {
+        (self.stream, self.intake) = (None, self.config.intake());
+        (self.uncommitted_s, self.seconds) = (0.0, 0.0);
+        self.turns.begin(false);
     }
 }
