@@ -268,7 +268,34 @@ async def garbage(server):
     return str({code: said.count(code) for code in said})
 
 
-ATTACKS = [slow_heads, slow_bodies, connects_and_drops, huge_body, huge_message, bomb, hotwords, garbage]
+async def flood(server):
+    """20 sockets that send audio as fast as can be, for half a minute."""
+    sound = samples(CLIP)[:64_000]
+
+    async def one():
+        heard = 0
+        async with websockets.connect(f"ws://{server['address']}", compression=None, ping_interval=None) as ws:
+            async def read():
+                nonlocal heard
+                async for _ in ws:
+                    heard += 2
+            reading = asyncio.ensure_future(read())
+            await ws.send('{"config" : {"sample_rate" : 16000}}')
+            end = time.monotonic() + 30
+            while time.monotonic() < end:
+                try:
+                    await asyncio.wait_for(ws.send(sound), max(0.1, end - time.monotonic()))
+                except TimeoutError:
+                    break
+            reading.cancel()
+            ws.transport.abort()
+        return heard
+
+    said = await asyncio.gather(*(one() for _ in range(20)))
+    return f"{sum(said)} s of audio heard, {min(said)} to {max(said)} each"
+
+
+ATTACKS = [flood, slow_heads, slow_bodies, connects_and_drops, huge_body, huge_message, bomb, hotwords, garbage]
 
 
 async def main():

@@ -1,6 +1,7 @@
 """Whether the text of every protocol is that of `vivavoce transcribe`, for pieces of any size, unpaced and at the pace of speech.
 
     python benches/serve_grid.py target/release/vivavoce [FILE.wav...]
+    SIZES=333,8000 python benches/serve_grid.py target/release/vivavoce audio-samples/story-int16-16000-mono.wav
 
 Files have one channel of 16 bits at 16 kHz. Needs tests/clients/requirements.txt. Prints a line a protocol and pace; ends with 1 if a text differs."""
 
@@ -17,8 +18,8 @@ sys.path.insert(0, str(ROOT / "tests/clients"))
 from conftest import samples, started, transcribed  # noqa: E402
 from speak import PROTOCOLS, RATE  # noqa: E402
 
-FILES = ["harbour-int16-16000-mono.wav", "edges-int16-16000-mono.wav", "story-int16-16000-mono.wav"]
-SIZES = [1, 2, 3, 7, 64, 333, 1000, 1024, 3200, 4096, 8000, 16_000, 65_536, 262_144, 1_048_576]
+FILES = ["harbour-int16-16000-mono.wav", "edges-int16-16000-mono.wav", "road-noise-int16-16000-mono.wav"]
+SIZES = [int(size) for size in os.environ.get("SIZES", "").split(",") if size] or [1, 2, 3, 7, 64, 333, 1000, 1024, 3200, 4096, 8000, 16_000, 65_536, 262_144, 1_048_576]
 # More messages than these cost the client more time than the audio lasts, or a minute.
 PACED_MESSAGES_A_SECOND = 200
 UNPACED_MESSAGES = 150_000

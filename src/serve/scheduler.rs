@@ -1,7 +1,9 @@
 //! Engine threads. Each owns an [`Engine`] and the streams that were given to it; sockets only queue what they have heard.
 //!
 //! A stream has room for a few inputs. A place is taken when an input is queued and given back when its output was taken, so that
-//! whoever sends fast or reads slowly waits for nobody but himself, and nothing grows.
+//! whoever sends fast or reads slowly waits for nobody but himself, and nothing grows. A round takes one input of every stream; those
+//! that are ahead of their time (files, clients that send faster than anybody speaks) share a small part of it while others are live,
+//! since who waits for each answer before he sends again gets a place in every second round only, which must come soon.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +20,15 @@ use vivavoce::{Engine, Listener, Recognizer, StreamOptions};
 
 use super::metrics::Metrics;
 use super::stream::Stream;
+
+/// A stream that has heard so much more than it has lasted is no live one.
+const AHEAD_S: f64 = 1.0;
+/// Time in a round for those, while others are live.
+const AHEAD_SHARE_S: f64 = 0.02;
+/// Compute time that a second of audio takes, before it is known.
+const COST: f64 = 0.02;
+/// How much a round changes what is believed of it.
+const LEARN: f64 = 0.1;
 
 /// What a stream is to do; each is answered by one [`Output`].
 #[derive(Debug)]
@@ -70,6 +81,9 @@ pub(super) struct Slot {
     resampler: Resampler,
     resampled: Vec<f32>,
     queue: VecDeque<Job>,
+    opened: Instant,
+    /// Audio that was heard.
+    heard_s: f64,
     /// The input that is being heard.
     current: Option<(Instant, OwnedSemaphorePermit)>,
     failed: Option<vivavoce::Error>,
@@ -80,14 +94,28 @@ impl Slot {
     /// Has the stream accept the next input; whether there was one.
     fn feed(&mut self, metrics: &Metrics) -> bool {
         let Some(Job { input, at, room }) = self.queue.pop_front() else { return false };
-        if let Input::Audio(samples) = &input {
-            metrics.audio_seconds.inc_by(samples.len() as f64 / f64::from(self.rate_hz));
-        }
+        let seconds = self.seconds(&input);
+        self.heard_s += seconds;
+        metrics.audio_seconds.inc_by(seconds);
         self.current = Some((at, room));
         if let Err(error) = self.accept(&input) {
             self.failed = Some(error);
         }
         true
+    }
+
+    fn seconds(&self, input: &Input) -> f64 {
+        match input {
+            Input::Audio(samples) => samples.len() as f64 / f64::from(self.rate_hz),
+            Input::Cut | Input::Finish => 0.0,
+        }
+    }
+
+    /// Whether it is live, and what it waits for.
+    fn waiting(&self) -> Waiting {
+        let ahead_s = self.heard_s - self.opened.elapsed().as_secs_f64();
+        let next_s = self.queue.front().map(|job| self.seconds(&job.input));
+        Waiting { live: ahead_s < AHEAD_S, next_s }
     }
 
     fn accept(&mut self, input: &Input) -> vivavoce::Result<()> {
@@ -187,6 +215,8 @@ impl Pool {
             resampler,
             resampled: Vec::new(),
             queue: VecDeque::new(),
+            opened: Instant::now(),
+            heard_s: 0.0,
             current: None,
             failed: None,
             outputs,
@@ -204,6 +234,7 @@ impl Pool {
 /// Hears what is queued, one input of every stream that has one at a time, all as one batch.
 fn work(inbox: &Receiver<Order>, mut engine: Engine, metrics: &Metrics) {
     let mut slots: Vec<Slot> = Vec::new();
+    let (mut cost, mut round) = (COST, 0);
     loop {
         if slots.iter().all(|slot| slot.queue.is_empty()) {
             let Ok(order) = inbox.recv() else { return };
@@ -213,9 +244,14 @@ fn work(inbox: &Receiver<Order>, mut engine: Engine, metrics: &Metrics) {
             obey(order, &mut slots);
         }
         let start = Instant::now();
-        let mut busy: Vec<&mut Listener> = Vec::new();
-        for slot in &mut slots {
+        let waiting: Vec<Waiting> = slots.iter().map(Slot::waiting).collect();
+        let chosen = choose(&waiting, round, AHEAD_SHARE_S / cost);
+        round += 1;
+        let (mut busy, mut audio_s) = (Vec::new(), 0.0);
+        for (slot, _) in slots.iter_mut().zip(&chosen).filter(|(_, chosen)| **chosen) {
+            let before_s = slot.heard_s;
             if slot.feed(metrics) {
+                audio_s += slot.heard_s - before_s;
                 busy.push(&mut slot.listener);
             }
         }
@@ -227,11 +263,39 @@ fn work(inbox: &Receiver<Order>, mut engine: Engine, metrics: &Metrics) {
             tracing::error!(%error, "the engine refused its streams");
             return;
         }
-        metrics.compute_seconds.inc_by(start.elapsed().as_secs_f64());
+        let took_s = start.elapsed().as_secs_f64();
+        metrics.compute_seconds.inc_by(took_s);
+        if audio_s > 0.0 {
+            cost += LEARN * (took_s / audio_s - cost);
+        }
         for slot in &mut slots {
             slot.reply(metrics);
         }
     }
+}
+
+/// What is known of a stream before a round.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    live: bool,
+    /// Audio of its next input, if it has one.
+    next_s: Option<f64>,
+}
+
+/// Who hears in this round: the live streams, and of the others as many as fit into `share_s` of audio, but one at least, each in
+/// turn. Without live ones all do.
+fn choose(waiting: &[Waiting], round: usize, share_s: f64) -> Vec<bool> {
+    let count = waiting.len();
+    let mut left_s = if waiting.iter().any(|one| one.live) { share_s } else { f64::INFINITY };
+    let mut chosen: Vec<bool> = waiting.iter().map(|one| one.live).collect();
+    let mut first = true;
+    for i in (0..count).map(|i| (i + round) % count) {
+        let (false, Some(next_s)) = (waiting[i].live, waiting[i].next_s) else { continue };
+        chosen[i] = first || next_s <= left_s;
+        left_s -= if chosen[i] { next_s } else { 0.0 };
+        first = false;
+    }
+    chosen
 }
 
 fn obey(order: Order, slots: &mut Vec<Slot>) {
@@ -243,5 +307,38 @@ fn obey(order: Order, slots: &mut Vec<Slot>) {
             }
         }
         Order::Close(id) => slots.retain(|slot| slot.id != id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(waiting: &[Waiting], round: usize, share_s: f64) -> Vec<usize> {
+        let chosen = choose(waiting, round, share_s);
+        (0..waiting.len()).filter(|i| chosen[*i]).collect()
+    }
+
+    #[test]
+    fn those_ahead_of_their_time_share_a_part_of_a_round_and_all_have_their_turn() {
+        let live = Waiting { live: true, next_s: Some(0.1) };
+        let ahead = Waiting { live: false, next_s: Some(0.2) };
+        let idle = Waiting { live: false, next_s: None };
+        assert!(chosen(&[], 3, 1.0).is_empty());
+        let without_live = [ahead, idle, ahead, ahead];
+        assert_eq!(chosen(&without_live, 0, 0.1), [0, 2, 3]);
+        let all = [live, ahead, ahead, live, idle, ahead];
+        assert_eq!(chosen(&all, 0, 1.0), [0, 1, 2, 3, 5]);
+        assert_eq!(chosen(&all, 0, 0.45), [0, 1, 2, 3]);
+        // However small their share is, one of them goes on.
+        assert_eq!(chosen(&all, 0, 0.01), [0, 1, 3]);
+        let mut turns = vec![0; all.len()];
+        for round in 0..60 {
+            for i in chosen(&all, round, 0.01) {
+                turns[i] += 1;
+            }
+        }
+        assert!([0, 3].iter().all(|i| turns[*i] == 60) && turns[1] + turns[2] + turns[5] == 60);
+        assert!([1, 2, 5].iter().all(|i| turns[*i] >= 10), "{turns:?}");
     }
 }

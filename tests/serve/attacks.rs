@@ -47,7 +47,7 @@ fn connections_that_say_nothing_or_half_a_word_are_bounded() {
     }
     others_are_unharmed(&server);
     // Beyond the bound they are let go at once.
-    for _ in 0..300 {
+    for _ in 0..900 {
         slow.push(server.tcp());
     }
     slow.truncate(100);
