@@ -6,6 +6,7 @@ mod ask;
 mod connections;
 mod deepgram;
 mod failure;
+mod fair;
 mod limits;
 pub mod load;
 mod metrics;

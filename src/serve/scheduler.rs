@@ -2,15 +2,16 @@
 //!
 //! A stream has room for a few inputs. A place is taken when an input is queued and given back when its output was taken, so that
 //! whoever sends fast or reads slowly waits for nobody but himself, and nothing grows. A round takes one input of every stream; those
-//! that are ahead of their time (files, clients that send faster than anybody speaks) share a small part of it while others are live,
-//! since who waits for each answer before he sends again gets a place in every second round only, which must come soon.
+//! that are ahead of their time (files, clients that send faster than anybody speaks) come in rounds of their own while others are live,
+//! short ones, when no live one waits or a tenth of a second has passed: who waits for each answer before he sends again would else
+//! wait for theirs too.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -18,13 +19,15 @@ use vivavoce::audio::Resampler;
 use vivavoce::transcript::{Event, Partial};
 use vivavoce::{Engine, Listener, Recognizer, StreamOptions};
 
+use super::fair::{Waiting, choose};
 use super::metrics::Metrics;
 use super::stream::Stream;
 
 /// A stream that has heard so much more than it has lasted is no live one.
 const AHEAD_S: f64 = 1.0;
-/// Time in a round for those, while others are live.
+/// Time of a round for those, while others are live, and the most between two of them.
 const AHEAD_SHARE_S: f64 = 0.02;
+const AHEAD_EVERY: Duration = Duration::from_millis(100);
 /// Compute time that a second of audio takes, before it is known.
 const COST: f64 = 0.02;
 /// How much a round changes what is believed of it.
@@ -234,7 +237,7 @@ impl Pool {
 /// Hears what is queued, one input of every stream that has one at a time, all as one batch.
 fn work(inbox: &Receiver<Order>, mut engine: Engine, metrics: &Metrics) {
     let mut slots: Vec<Slot> = Vec::new();
-    let (mut cost, mut round) = (COST, 0);
+    let (mut cost, mut round, mut ahead) = (COST, 0, Instant::now());
     loop {
         if slots.iter().all(|slot| slot.queue.is_empty()) {
             let Ok(order) = inbox.recv() else { return };
@@ -245,7 +248,11 @@ fn work(inbox: &Receiver<Order>, mut engine: Engine, metrics: &Metrics) {
         }
         let start = Instant::now();
         let waiting: Vec<Waiting> = slots.iter().map(Slot::waiting).collect();
-        let chosen = choose(&waiting, round, AHEAD_SHARE_S / cost);
+        let overdue = ahead.elapsed() >= AHEAD_EVERY;
+        let chosen = choose(&waiting, round, AHEAD_SHARE_S / cost, overdue);
+        if waiting.iter().zip(&chosen).any(|(one, chosen)| *chosen && !one.live) {
+            ahead = Instant::now();
+        }
         round += 1;
         let (mut busy, mut audio_s) = (Vec::new(), 0.0);
         for (slot, _) in slots.iter_mut().zip(&chosen).filter(|(_, chosen)| **chosen) {
@@ -274,30 +281,6 @@ fn work(inbox: &Receiver<Order>, mut engine: Engine, metrics: &Metrics) {
     }
 }
 
-/// What is known of a stream before a round.
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    live: bool,
-    /// Audio of its next input, if it has one.
-    next_s: Option<f64>,
-}
-
-/// Who hears in this round: the live streams, and of the others as many as fit into `share_s` of audio, but one at least, each in
-/// turn. Without live ones all do.
-fn choose(waiting: &[Waiting], round: usize, share_s: f64) -> Vec<bool> {
-    let count = waiting.len();
-    let mut left_s = if waiting.iter().any(|one| one.live) { share_s } else { f64::INFINITY };
-    let mut chosen: Vec<bool> = waiting.iter().map(|one| one.live).collect();
-    let mut first = true;
-    for i in (0..count).map(|i| (i + round) % count) {
-        let (false, Some(next_s)) = (waiting[i].live, waiting[i].next_s) else { continue };
-        chosen[i] = first || next_s <= left_s;
-        left_s -= if chosen[i] { next_s } else { 0.0 };
-        first = false;
-    }
-    chosen
-}
-
 fn obey(order: Order, slots: &mut Vec<Slot>) {
     match order {
         Order::Open(slot) => slots.push(*slot),
@@ -307,38 +290,5 @@ fn obey(order: Order, slots: &mut Vec<Slot>) {
             }
         }
         Order::Close(id) => slots.retain(|slot| slot.id != id),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chosen(waiting: &[Waiting], round: usize, share_s: f64) -> Vec<usize> {
-        let chosen = choose(waiting, round, share_s);
-        (0..waiting.len()).filter(|i| chosen[*i]).collect()
-    }
-
-    #[test]
-    fn those_ahead_of_their_time_share_a_part_of_a_round_and_all_have_their_turn() {
-        let live = Waiting { live: true, next_s: Some(0.1) };
-        let ahead = Waiting { live: false, next_s: Some(0.2) };
-        let idle = Waiting { live: false, next_s: None };
-        assert!(chosen(&[], 3, 1.0).is_empty());
-        let without_live = [ahead, idle, ahead, ahead];
-        assert_eq!(chosen(&without_live, 0, 0.1), [0, 2, 3]);
-        let all = [live, ahead, ahead, live, idle, ahead];
-        assert_eq!(chosen(&all, 0, 1.0), [0, 1, 2, 3, 5]);
-        assert_eq!(chosen(&all, 0, 0.45), [0, 1, 2, 3]);
-        // However small their share is, one of them goes on.
-        assert_eq!(chosen(&all, 0, 0.01), [0, 1, 3]);
-        let mut turns = vec![0; all.len()];
-        for round in 0..60 {
-            for i in chosen(&all, round, 0.01) {
-                turns[i] += 1;
-            }
-        }
-        assert!([0, 3].iter().all(|i| turns[*i] == 60) && turns[1] + turns[2] + turns[5] == 60);
-        assert!([1, 2, 5].iter().all(|i| turns[*i] >= 10), "{turns:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Those who mean no good: refused or bounded, and others do not notice. benches/serve_attack.py does the same at full size.
+//! Those who mean no good: refused or bounded, and others do not notice. `benches/serve_attack.py` does the same at full size.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -286,7 +286,7 @@ fn heads_and_bodies_of_any_size_are_refused_before_they_fill_the_memory() {
             let part = "--edge\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n";
             let _ = stream.write_all(format!("{:x}\r\n{part}\r\n", part.len()).as_bytes());
         }
-        let piece = [b"10000\r\n".as_slice(), &[b'a'; 0x10000], b"\r\n"].concat();
+        let piece = [b"10000\r\n".as_slice(), &vec![b'a'; 0x10000], b"\r\n"].concat();
         let mut sent = 0_usize;
         while sent < 64 << 20 && stream.write_all(&piece).is_ok() {
             sent += piece.len();

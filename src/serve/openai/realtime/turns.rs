@@ -26,6 +26,7 @@ struct Item {
 
 /// The items of one client.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Turns {
     /// What was told of the stream.
     appended: Appended,
@@ -150,12 +151,11 @@ impl Turns {
             self.segment_words += usize::from(begins);
             let words = self.words;
             let fits = |item: &&mut Item| item.until.is_none_or(|until| words <= until);
-            let (id, text) = match self.waiting.iter_mut().find(fits) {
-                Some(item) => (item.id, &mut item.text),
-                None => {
-                    self.open = true;
-                    (self.id, &mut self.text)
-                }
+            let (id, text) = if let Some(item) = self.waiting.iter_mut().find(fits) {
+                (item.id, &mut item.text)
+            } else {
+                self.open = true;
+                (self.id, &mut self.text)
             };
             let between = if begins && !text.is_empty() { " " } else { "" };
             let delta = format!("{between}{word}");
