@@ -1,6 +1,9 @@
 //! What a client asks of its stream, and what it costs.
 
+use std::time::Duration;
+
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use vivavoce::StreamOptions;
 
 use super::Server;
@@ -11,6 +14,8 @@ const MAX_LIST_BYTES: usize = 64 * 1024;
 const MAX_ALTERNATIVES: usize = 10;
 /// Lists that are made ready at once.
 pub const LISTS_AT_ONCE: usize = 2;
+/// Until a list can be made ready.
+const TURN: Duration = Duration::from_secs(10);
 /// The shortest silence that ends a segment.
 const MIN_SILENCE_S: f32 = 0.1;
 
@@ -71,7 +76,10 @@ impl Server {
         }
         let ask = ask.clone();
         let recognizer = self.recognizer.clone();
-        let _turn = self.lists.acquire().await.map_err(|_| "the server stops")?;
+        // Nobody holds a place for long who only waits for his list.
+        let turn = timeout(TURN, self.lists.acquire()).await;
+        let turn = turn.map_err(|_| "too many lists are being made ready; try again later")?;
+        let _turn = turn.map_err(|_| "the server stops")?;
         let made = tokio::task::spawn_blocking(move || {
             if !ask.hotwords.is_empty() {
                 let list = ask.hotwords.join("\n");
