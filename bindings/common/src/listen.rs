@@ -1,0 +1,116 @@
+//! A stream of any rate, heard as it comes.
+
+use vivavoce::audio::Resampler;
+use vivavoce::transcript::Event;
+use vivavoce::{Error, Listener, Result};
+
+use crate::options::Options;
+use crate::shared::Shared;
+
+/// Seconds of audio after which a long call is asked whether to go on.
+const PIECE_S: u32 = 2;
+
+/// A listener behind a resampler. What computes is lent for each call, so a stream is small.
+#[derive(Debug)]
+pub struct Stream {
+    rate_hz: u32,
+    listener: Listener,
+    resampler: Resampler,
+    resampled: Vec<f32>,
+    finished: bool,
+}
+
+impl Stream {
+    /// A stream of `shared` whose samples have any rate from 8 to 192 kHz.
+    ///
+    /// # Errors
+    /// What the options or the rate do not fit.
+    pub fn new(shared: &Shared, options: &Options, rate_hz: u32) -> Result<Self> {
+        let listener = shared.recognizer().listener(&shared.stream_options(options, true)?)?;
+        let resampler = Resampler::new(rate_hz, listener.sample_rate_hz())?;
+        Ok(Self { rate_hz, listener, resampler, resampled: Vec::new(), finished: false })
+    }
+
+    /// Samples a second that it wants.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// Hears mono samples in [-1, 1]. `go_on` is asked every few seconds of audio; if it says no the rest of the call is not heard.
+    ///
+    /// # Errors
+    /// [`Error::Samples`] if one is not finite, [`Error::Usage`] after [`Stream::finish`].
+    pub fn accept(
+        &mut self,
+        shared: &Shared,
+        samples: &[f32],
+        mut go_on: impl FnMut() -> bool,
+    ) -> Result<()> {
+        if self.finished {
+            let reason = "audio after finish; call reset first";
+            return Err(Error::Usage { reason: reason.into() });
+        }
+        shared.with_engine(|engine| {
+            for piece in samples.chunks((self.rate_hz * PIECE_S) as usize) {
+                self.resampled.clear();
+                self.resampler.process_into(piece, &mut self.resampled)?;
+                self.listener.accept_waveform(&self.resampled)?;
+                engine.advance(&mut [&mut self.listener])?;
+                if !go_on() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The stream is over: its last words come out. Does nothing the second time.
+    ///
+    /// # Errors
+    /// None is to be expected.
+    pub fn finish(&mut self, shared: &Shared) -> Result<()> {
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(());
+        }
+        self.resampled.clear();
+        self.resampler.finish_into(&mut self.resampled)?;
+        self.listener.accept_waveform(&self.resampled)?;
+        self.listener.finish();
+        self.advance(shared)
+    }
+
+    /// Ends the segment here; listening goes on.
+    ///
+    /// # Errors
+    /// None is to be expected.
+    pub fn cut(&mut self, shared: &Shared) -> Result<()> {
+        self.listener.cut();
+        self.advance(shared)
+    }
+
+    fn advance(&mut self, shared: &Shared) -> Result<()> {
+        shared.with_engine(|engine| engine.advance(&mut [&mut self.listener]))
+    }
+
+    /// Back to the start of a new stream with the same options.
+    pub fn reset(&mut self) {
+        self.listener.reset();
+        self.resampler.reset();
+        self.finished = false;
+    }
+
+    /// The oldest event that was not yet taken.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.listener.next_event()
+    }
+
+    /// Seconds of audio accepted.
+    pub fn time_s(&self) -> f64 {
+        self.listener.time_s()
+    }
+
+    /// Whether a voice is heard.
+    pub fn hears_voice(&self) -> bool {
+        self.listener.hears_voice()
+    }
+}
