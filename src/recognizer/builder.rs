@@ -18,6 +18,13 @@ use crate::tokens::TokenTable;
 
 type Bytes = Cow<'static, [u8]>;
 
+/// Why there is no model inside.
+const NO_MODEL: &str = if cfg!(feature = "embed-model") {
+    "the crate's package has no model to compile in; name a model folder, or build in a clone of the repository"
+} else {
+    "built without the feature embed-model; name a model folder"
+};
+
 /// Where the files of a model are.
 #[derive(Debug, Clone, Default)]
 enum Files {
@@ -27,7 +34,8 @@ enum Files {
     Bytes(BTreeMap<String, Bytes>),
 }
 
-/// How to load a [`Recognizer`]. Told nothing else, it takes the model that is compiled in (feature `embed-model`).
+/// How to load a [`Recognizer`]. Told nothing else, it takes the model that is compiled in (feature `embed-model`, in a clone of
+/// the repository: the package of the crate has no model).
 ///
 /// ```no_run
 /// # fn main() -> vivavoce::Result<()> {
@@ -94,9 +102,8 @@ impl RecognizerBuilder {
     /// compiled in, [`Error::Config`] if a setting is out of range; what [`Recognizer::hotwords`] refuses.
     pub fn build(self) -> Result<Recognizer> {
         let files = match self.files {
-            Files::Embedded if cfg!(not(feature = "embed-model")) => {
-                let reason = "built without the feature embed-model; name a model folder";
-                return Err(Error::model("(embedded)", reason));
+            Files::Embedded if cfg!(not(embedded_model)) => {
+                return Err(Error::model("(embedded)", NO_MODEL));
             }
             Files::Embedded => Files::Bytes(embedded()),
             Files::Folder(dir) if !dir.is_dir() => {
@@ -130,9 +137,9 @@ impl RecognizerBuilder {
 
 /// The model that is compiled in; no files, if there is none.
 fn embedded() -> BTreeMap<String, Bytes> {
-    #[cfg(feature = "embed-model")]
+    #[cfg(embedded_model)]
     let files = super::embedded::FILES;
-    #[cfg(not(feature = "embed-model"))]
+    #[cfg(not(embedded_model))]
     let files: &[(&str, &'static [u8])] = &[];
     files.iter().map(|(name, bytes)| ((*name).to_owned(), Cow::Borrowed(*bytes))).collect()
 }

@@ -13,7 +13,7 @@ use crate::text::Punctuator;
 use crate::tokens::TokenTable;
 
 mod builder;
-#[cfg(feature = "embed-model")]
+#[cfg(embedded_model)]
 mod embedded;
 mod hotwords;
 mod options;

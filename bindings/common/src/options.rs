@@ -90,8 +90,11 @@ impl Options {
         if json.trim().is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_str(json)
-            .map_err(|e| Error::Config { field: "options".into(), reason: e.to_string() })
+        let refuse = |reason: String| Error::Config { field: "options".into(), reason };
+        if !json.trim_start().starts_with('{') {
+            return Err(refuse("not an object of JSON".into()));
+        }
+        serde_json::from_str(json).map_err(|e| refuse(e.to_string()))
     }
 
     /// All but the lists. `sleep` says whether the network sleeps in silence if nothing is said of it.
