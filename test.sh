@@ -13,7 +13,7 @@ skip() {
     printf '\n== skipped: %s\n' "$*"
 }
 
-step cargo fmt --check
+step cargo fmt --all --check
 
 # The advisories come from the net; the rest does not need it.
 if cargo deny --version > /dev/null 2>&1; then
@@ -45,6 +45,7 @@ step cargo test --quiet $default
 step cargo test --quiet --lib --no-default-features
 step cargo test --quiet --lib --test integration --no-default-features --features cli
 step cargo test --quiet $default --test integration public:: -- --ignored
+step cargo test --quiet $default --test integration package:: -- --ignored
 # shellcheck disable=SC2086
 step cargo test --quiet --lib --test integration $all
 # shellcheck disable=SC2086
@@ -109,6 +110,29 @@ else
         VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$clients" -m pytest -q -p no:cacheprovider tests/clients
     else
         skip "other people's clients on our server: they cannot be installed"
+    fi
+fi
+
+# The bindings: what is compiled for one of them serves the others.
+if [ -n "$default" ]; then
+    skip "the bindings: models/en-small is absent"
+else
+    step cargo clippy --quiet -p vivavoce-bindings -p vivavoce-c -p vivavoce-python --all-targets -- -D warnings
+    step cargo test --quiet -p vivavoce-bindings -p vivavoce-c
+    step cargo test --quiet -p vivavoce-c-header
+    if command -v cc > /dev/null && command -v pkg-config > /dev/null; then
+        VIVAVOCE="$program" PROFILE=dev step bindings/c/test.sh
+    else
+        skip "examples in C: no cc or no pkg-config"
+    fi
+    if python3 -m venv target/venv-python 2> /dev/null && target/venv-python/bin/pip install --quiet -r bindings/python/tests/requirements.txt; then
+        wheels="target/wheels"
+        rm -rf "$wheels"
+        (cd bindings/python && step ../../target/venv-python/bin/maturin build --quiet --profile dev --out "../../$wheels")
+        step target/venv-python/bin/pip install --quiet --force-reinstall --no-deps "$wheels"/*.whl
+        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step target/venv-python/bin/python -m pytest -p no:cacheprovider bindings/python/tests
+    else
+        skip "the Python package: its tests' modules cannot be installed"
     fi
 fi
 

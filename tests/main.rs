@@ -22,6 +22,8 @@ mod listen;
 mod media;
 #[cfg(all(feature = "mic", target_os = "linux"))]
 mod microphone;
+mod package;
+mod pages;
 mod pipeline;
 mod public;
 mod robustness;

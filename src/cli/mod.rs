@@ -13,6 +13,7 @@ mod input;
 mod inspect;
 mod listen;
 mod output;
+mod pages;
 #[cfg(feature = "plot")]
 mod plot;
 mod recorder;
@@ -48,6 +49,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::Bench(a) => bench::run(a),
         Command::Align(a) => align::run(a),
         Command::Inspect(a) => inspect::run(a).map(|()| true),
+        Command::Completions(a) => pages::completions(a).map(|()| true),
+        Command::Man(a) => pages::man(a).map(|()| true),
         #[cfg(feature = "serve")]
         Command::Serve(a) => serve::run(a).map(|()| true),
     }

@@ -1,11 +1,13 @@
 //! What can be said on the command line.
 #![expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 
+mod pages;
 mod search;
 #[cfg(feature = "serve")]
 mod serve;
 mod transcribe;
 
+pub use pages::{CompletionsArguments, ManArguments};
 pub use search::SearchArguments;
 #[cfg(feature = "serve")]
 pub use serve::{BenchServeArguments, LogFormat, ServeArguments};
@@ -44,6 +46,10 @@ pub enum Command {
     Align(AlignArguments),
     /// Show what a model consists of
     Inspect(InspectArguments),
+    /// Print what a shell completes
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write all of them
+    Man(ManArguments),
 }
 
 #[derive(Debug, Args)]

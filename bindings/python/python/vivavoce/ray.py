@@ -2,8 +2,11 @@
 
 >>> import ray, vivavoce.ray
 >>> calls = ray.data.read_binary_files("s3://bucket/calls/", include_paths=True)
->>> said = calls.map_batches(vivavoce.ray.Transcribe, batch_size=16, num_cpus=1, concurrency=8)
+>>> said = calls.map_batches(vivavoce.ray.Transcribe, batch_size=16, num_cpus=0.5, concurrency=8)
 >>> said.write_parquet("s3://bucket/said/")
+
+An actor uses one core while it computes. It claims half of one here, so that reading and writing find room beside as many actors as
+there are cores: if actors claim all of them Ray waits for ever.
 
 Needs ``pip install vivavoce[ray]``.
 """
@@ -25,6 +28,8 @@ WORDS = pa.list_(
 #: The columns that are added.
 SCHEMA = pa.schema([("text", pa.string()), ("words", WORDS), ("duration", pa.float64()), ("error", pa.string())])
 
+#: The part of a core that an actor claims; what is left is for tasks that read and write.
+_CLAIMED = 0.5
 #: Columns with audio, which are not passed on.
 _AUDIO = ("bytes", "amplitude", "sample_rate")
 
@@ -37,7 +42,7 @@ class Transcribe:
     are passed on, and ``text``, ``words`` (each with ``word``, ``start``, ``end``, ``conf``), ``duration`` in seconds and ``error``
     are added. ``error`` tells what failed and is null otherwise; nothing is raised for a row.
 
-    ``jobs``: threads of an actor, 1 unless said; give the actor as many with ``num_cpus``. All else as for
+    ``jobs``: threads of an actor, 1 unless said. All else as for
     :class:`vivavoce.Recognizer`, through ``fn_constructor_kwargs``.
     """
 
@@ -125,7 +130,7 @@ def transcribe_files(
     said = dataset.map_batches(
         Transcribe,
         batch_size=batch_size,
-        num_cpus=1,
+        num_cpus=_CLAIMED,
         concurrency=actors,
         fn_constructor_kwargs=json.loads(json.dumps(_kwargs(options))),
     )
