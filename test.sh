@@ -125,12 +125,18 @@ else
     else
         skip "examples in C: no cc or no pkg-config"
     fi
-    if python3 -m venv target/venv-python 2> /dev/null && target/venv-python/bin/pip install --quiet -r bindings/python/tests/requirements.txt; then
+    modules=requirements.txt
+    if [ -n "${VIVAVOCE_CLUSTERS:-}" ]; then
+        modules=requirements-clusters.txt
+    else
+        skip "Ray and Spark, which take ten minutes: VIVAVOCE_CLUSTERS=1 asks for them"
+    fi
+    if python3 -m venv target/venv-python 2> /dev/null && target/venv-python/bin/pip install --quiet -r "bindings/python/tests/$modules"; then
         wheels="target/wheels"
         rm -rf "$wheels"
         (cd bindings/python && step ../../target/venv-python/bin/maturin build --quiet --profile dev --out "../../$wheels")
         step target/venv-python/bin/pip install --quiet --force-reinstall --no-deps "$wheels"/*.whl
-        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step target/venv-python/bin/python -m pytest -p no:cacheprovider bindings/python/tests
+        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step target/venv-python/bin/python -m pytest -rs -p no:cacheprovider bindings/python/tests
     else
         skip "the Python package: its tests' modules cannot be installed"
     fi

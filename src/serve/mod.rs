@@ -89,6 +89,10 @@ struct Server {
 }
 
 impl Server {
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unused_self, reason = "there is no certificate then")
+    )]
     fn has_tls(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.tls.is_some();

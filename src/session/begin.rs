@@ -10,7 +10,7 @@ use crate::features::FeatureState;
 use crate::model::Model;
 use crate::recognizer::{Hotwords, Phrases, Recognizer, SearchKind, StreamOptions};
 use crate::search::{BeamSearch, Constraint, Greedy, Search, TextConstraint};
-use crate::text::Shaping;
+use crate::text::{Sentence, Shaping};
 
 /// Search for a known text: wide, as there is little to choose from.
 const ALIGN_BEAM: usize = 64;
@@ -160,7 +160,7 @@ impl Session {
             constraint,
             lexical,
             shaping: Shaping::default(),
-            goes_on: false,
+            sentence: Sentence::Begins,
             taken_end_s: 0.0,
             recognizer: recognizer.clone(),
         }

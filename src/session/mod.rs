@@ -3,6 +3,7 @@
 mod begin;
 mod stages;
 mod words;
+mod written;
 
 use crate::attention::{KeyValues, Window};
 use crate::config::LatencyMode;
@@ -11,7 +12,7 @@ use crate::features::FeatureState;
 use crate::model::EncoderState;
 use crate::recognizer::Recognizer;
 use crate::search::{Constraint, Search, Word};
-use crate::text::Shaping;
+use crate::text::{Sentence, Shaping};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -83,8 +84,8 @@ pub struct Session {
     /// Whether ids of words are the lexicon's rather than tokens.
     lexical: bool,
     shaping: Shaping,
-    /// Whether the words to come go on with a sentence that was cut.
-    goes_on: bool,
+    /// What the words to come do with that of the words before.
+    sentence: Sentence,
     /// Where the last word ends that was taken; 0 at the start of a stream.
     taken_end_s: f64,
 }
@@ -214,7 +215,7 @@ impl Session {
         self.ran = false;
         self.first_block = self.block;
         self.settled = None;
-        self.goes_on = false;
+        self.sentence = Sentence::Begins;
         self.phase = Phase::Open;
     }
 
@@ -235,7 +236,7 @@ impl Session {
         self.samples = 0;
         self.taken_end_s = 0.0;
         self.settled = None;
-        self.goes_on = false;
+        self.sentence = Sentence::Begins;
         self.phase = Phase::Open;
     }
 

@@ -5,7 +5,7 @@ use crate::config::{NUM_EVIDENCE, Units};
 use crate::error::{Error, Result};
 use crate::recognizer::StreamOptions;
 use crate::search::{Constraint, Word};
-use crate::text::{Around, Shaping, SpokenWord, Written};
+use crate::text::{Sentence, Shaping};
 use crate::transcript::{Alternative, Final, Partial, TimedWord, join, to_ms};
 
 /// No word is shorter.
@@ -62,7 +62,7 @@ impl Session {
         }
     }
 
-    fn joined<'a>(&self, words: impl IntoIterator<Item = &'a Word>) -> String {
+    pub(super) fn joined<'a>(&self, words: impl IntoIterator<Item = &'a Word>) -> String {
         let words = words.into_iter();
         if self.lexical && self.recognizer.config().units == Units::Bpe {
             return self.recognizer.tokens.detokenise(words.map(|w| w.id));
@@ -83,95 +83,23 @@ impl Session {
         Ok(self)
     }
 
-    /// Words as they are said; pieces that make one are joined.
-    fn spoken(&self, words: &[Word]) -> Vec<Spoken> {
-        let pieces = self.recognizer.config().units == Units::Bpe;
-        let mut spoken: Vec<Spoken> = Vec::with_capacity(words.len());
-        for &word in words {
-            let (start_s, end_s) = self.span_s(word);
-            match spoken.last_mut() {
-                Some(begun) if pieces && !self.recognizer.tokens.is_word_start(word.id) => {
-                    begun.word.push_str(self.text(word));
-                    begun.end_s = end_s;
-                    begun.pieces += 1;
-                }
-                _ => {
-                    let word = if pieces {
-                        self.recognizer.tokens.detokenise([word.id])
-                    } else {
-                        self.text(word).to_owned()
-                    };
-                    spoken.push(Spoken { word, start_s, end_s, pieces: 1 });
-                }
-            }
-        }
-        spoken
-    }
-
-    /// A segment of `words`, which those `after` follow; and whether its last sentence goes on.
-    fn segment(&self, words: &[Word], after: &[Word]) -> (Final, bool) {
-        let timed = self.parted(words.iter());
-        let (written, goes_on) = self.written(words, &timed, after);
-        let text = match self.shaping == Shaping::default() {
-            true => self.joined(words),
-            false => join(written.iter().map(|w| w.word.as_str())),
-        };
-        let segment = Final {
-            text,
-            result: self.told(timed),
-            written: self.told(written),
-            time: self.stream_s(self.time_s()),
-            ..Final::default()
-        };
-        (segment, goes_on)
-    }
-
-    /// The same words, which are `timed`, as they are written; and whether their last sentence goes on.
-    fn written(
-        &self,
-        words: &[Word],
-        timed: &[TimedWord],
-        after: &[Word],
-    ) -> (Vec<TimedWord>, bool) {
-        if self.shaping == Shaping::default() {
-            return (Vec::new(), false);
-        }
-        let (own, next) = (self.spoken(words), self.spoken(after));
-        let own_words: Vec<_> = own.iter().map(Spoken::as_word).collect();
-        let after: Vec<_> = next.iter().map(Spoken::as_word).collect();
-        let around = Around { goes_on: self.goes_on, after: &after };
-        let (shaped, goes_on) =
-            self.shaping.shape(&own_words, around, self.recognizer.punctuator());
-        let (mut own, mut timed) = (own.iter(), timed.iter());
-        let written = shaped.into_iter().filter_map(|Written { text: word, words }| {
-            let pieces = own.by_ref().take(words).map(|w| w.pieces).sum();
-            let mut parts = timed.by_ref().take(pieces);
-            let first = parts.next()?;
-            let conf = |least: f32, w: &TimedWord| least.min(w.conf);
-            let (end, conf) =
-                parts.fold((first.end, first.conf), |(_, least), w| (w.end, conf(least, w)));
-            Some(TimedWord { word, start: first.start, end, conf })
-        });
-        (written.collect(), goes_on)
-    }
-
     /// Duration of an encoder frame.
     fn frame_s(&self) -> f64 {
         f64::from(self.recognizer.config().encoder_frame_ms()) / 1000.0
     }
 
     /// A time of this session as one of its stream, to the millisecond.
-    fn stream_s(&self, time_s: f64) -> f64 {
+    pub(super) fn stream_s(&self, time_s: f64) -> f64 {
         to_ms(time_s + self.skipped as f64 / f64::from(self.sample_rate_hz()))
     }
 
     /// Words in order, none of which begins before the one before it ends, in the times of the session.
-    fn parted<'a>(&self, words: impl Iterator<Item = &'a Word>) -> Vec<TimedWord> {
+    pub(super) fn parted<'a>(&self, words: impl Iterator<Item = &'a Word>) -> Vec<TimedWord> {
         apart(words.map(|&word| self.placed(word)).collect(), self.taken_end_s, self.time_s())
     }
 
     /// The same words in the times of the stream.
-    fn told(&self, mut words: Vec<TimedWord>) -> Vec<TimedWord> {
+    pub(super) fn told(&self, mut words: Vec<TimedWord>) -> Vec<TimedWord> {
         for word in &mut words {
             (word.start, word.end) = (self.stream_s(word.start), self.stream_s(word.end));
         }
@@ -285,24 +213,10 @@ impl Session {
         let (segment, goes_on) = self.segment(&self.confirmed, &self.tentative);
         let last = self.parted(self.confirmed.iter()).pop();
         self.taken_end_s = last.map_or(self.taken_end_s, |word| word.end);
-        self.goes_on = goes_on;
+        self.sentence = if goes_on { Sentence::GoesOn } else { Sentence::Begins };
         self.settled = self.settled.map(|_| 0);
         self.confirmed.clear();
         segment
-    }
-}
-
-/// A word as it is said, of one or more pieces.
-struct Spoken {
-    word: String,
-    start_s: f64,
-    end_s: f64,
-    pieces: usize,
-}
-
-impl Spoken {
-    fn as_word(&self) -> SpokenWord<'_> {
-        SpokenWord { word: &self.word, start_s: self.start_s, end_s: self.end_s }
     }
 }
 

@@ -35,6 +35,16 @@ pub struct Shaping {
     pub punctuate: bool,
 }
 
+/// What words do with the sentence before them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sentence {
+    /// They begin one of their own.
+    #[default]
+    Begins,
+    /// They go on with it.
+    GoesOn,
+}
+
 /// Where a segment stands in what is said.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Around<'a> {

@@ -1,5 +1,7 @@
 //! vivavoce for C: a recogniser, sessions, results as JSON. `include/vivavoce.h` is made of this and has the whole contract.
 
+#![allow(clippy::doc_markdown, reason = "the comments go into a header, which is no Markdown")]
+
 mod border;
 pub mod recognizer;
 pub mod session;

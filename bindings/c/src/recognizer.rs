@@ -183,6 +183,7 @@ fn transcribe(
 }
 
 /// What cannot be written as JSON, which nothing of ours is.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub fn unwritten(error: serde_json::Error) -> Failure {
     Failure::Refused(Error::Usage { reason: error.to_string() })
 }

@@ -175,7 +175,7 @@ fn wrong_calls_are_told_and_harm_nothing() {
             VivavoceStatus::ErrorUsage
         );
         assert_eq!(
-            vivavoce_session_new(recognizer, 0, b"\xff\0".as_ptr().cast(), &raw mut session),
+            vivavoce_session_new(recognizer, 0, c"\xff".as_ptr(), &raw mut session),
             VivavoceStatus::ErrorUsage
         );
         assert_eq!(

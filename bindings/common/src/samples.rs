@@ -66,7 +66,9 @@ fn whole<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f3
 /// # Errors
 /// [`Error::Samples`] if one is not finite or far outside of [-1, 1].
 pub fn check(samples: &[f32]) -> Result<()> {
-    let Some(at) = samples.iter().position(|s| !(s.abs() <= LOUDEST)) else { return Ok(()) };
+    let Some(at) = samples.iter().position(|s| s.is_nan() || s.abs() > LOUDEST) else {
+        return Ok(());
+    };
     let value = samples[at];
     let fix = if value.is_finite() {
         "; floats are expected in [-1, 1]: divide 16-bit values by 32768"
@@ -98,14 +100,14 @@ pub fn down_mix(samples: Vec<f32>, channels: usize) -> Result<Vec<f32>> {
 #[derive(Debug)]
 pub struct Samples {
     rate_hz: u32,
-    samples: Vec<f32>,
+    all: Vec<f32>,
     taken: usize,
 }
 
 impl Samples {
     /// Mono samples in [-1, 1].
     pub fn new(samples: Vec<f32>, rate_hz: u32) -> Self {
-        Self { rate_hz, samples, taken: 0 }
+        Self { rate_hz, all: samples, taken: 0 }
     }
 }
 
@@ -115,16 +117,16 @@ impl AudioSource for Samples {
     }
 
     fn next_chunk(&mut self, out: &mut Vec<f32>) -> Result<bool> {
-        let end = self.samples.len().min(self.taken + CHUNK);
+        let end = self.all.len().min(self.taken + CHUNK);
         out.clear();
-        out.extend_from_slice(&self.samples[self.taken..end]);
+        out.extend_from_slice(&self.all[self.taken..end]);
         let more = self.taken < end;
         self.taken = end;
         Ok(more)
     }
 
     fn duration_s(&self) -> Option<f64> {
-        Some(self.samples.len() as f64 / f64::from(self.rate_hz))
+        Some(self.all.len() as f64 / f64::from(self.rate_hz))
     }
 }
 

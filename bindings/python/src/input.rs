@@ -79,9 +79,8 @@ fn format(view: &Bound<'_, PyMemoryView>, bare: bool) -> PyResult<Format> {
 fn layout(view: &Bound<'_, PyMemoryView>) -> PyResult<Layout> {
     let shape: Vec<usize> = view.getattr("shape")?.extract()?;
     match shape.as_slice() {
-        [_] => Ok(Layout::ByTurns(1)),
         // No samples have no channels to tell.
-        [0, _] | [_, 0] => Ok(Layout::ByTurns(1)),
+        [_] | [0, _] | [_, 0] => Ok(Layout::ByTurns(1)),
         [first, last] if first < last => Ok(Layout::OneByOne(*first)),
         [_, last] => Ok(Layout::ByTurns(*last)),
         other => Err(PyValueError::new_err(format!(

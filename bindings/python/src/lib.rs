@@ -56,6 +56,10 @@ impl<'a> Watch<'a> {
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             // Handlers run in the main thread alone; in others this does nothing.
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method is not general enough"
+            )]
             let signals = Python::try_attach(|py| py.check_signals());
             self.raised = signals.and_then(Result::err);
         }

@@ -157,7 +157,7 @@ fn cues_last_long_enough_to_be_read_where_there_is_room() {
 #[test]
 fn small_gaps_between_cues_are_closed() {
     let said = transcript(&[("one.", 0.0, 1.95), ("two.", 2.0, 4.0), ("three.", 4.2, 6.0)]);
-    let all = cues(&said, &style(4, 7000));
+    let all = cues(&said, &style(4, 2500));
     let spans: Vec<_> = all.iter().map(|c| (c.start_ms, c.end_ms)).collect();
     assert_eq!(spans, [(0, 2000), (2000, 4000), (4200, 6000)]);
 }

@@ -75,9 +75,9 @@ impl BeamSearch {
     pub(super) fn rank(&mut self) {
         sort(&mut self.closed);
         if let Constraint::Grammar(grammar) = &self.constraint
-            && let Some(best) = grammar.best(&self.closed)
+            && let Some(said) = grammar.said(&self.closed)
         {
-            self.closed[..=best].rotate_right(1);
+            self.closed[..=said].rotate_right(1);
         }
     }
 

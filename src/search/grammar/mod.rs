@@ -269,18 +269,16 @@ impl GrammarConstraint {
         }
     }
 
-    /// Which of `paths`, best first, is what was said. Other speech has paid for all of its tokens, of which a phrase need not have that
-    /// many; what those beyond the phrase's have cost does not count, so that a short phrase is no way through long speech.
-    pub(super) fn best(&self, paths: &[Hypothesis]) -> Option<usize> {
+    /// Which of `paths`, best first, is what was said, if not the first. What other speech has paid for tokens beyond as many as the phrase has does not
+    /// count, so that a short phrase is no way through long speech.
+    pub(super) fn said(&self, paths: &[Hypothesis]) -> Option<usize> {
         let other = paths.iter().position(|path| path.cursor == FILLER);
         let phrase = paths.iter().position(|path| path.cursor != FILLER && path.num_tokens > 0);
-        let (Some(other), Some(phrase)) = (other, phrase) else {
-            return (!paths.is_empty()).then_some(0);
-        };
-        let (of_other, of_phrase) = (&paths[other], &paths[phrase]);
-        let beyond = of_other.num_tokens.saturating_sub(of_phrase.num_tokens + TOKENS_BEYOND);
-        let lacking = of_other.score + self.unknown_cost * beyond as f32 - of_phrase.score;
-        Some(if phrase < other && lacking > 0.0 { other } else { 0 })
+        let (other, phrase) = (other?, phrase?);
+        let (o, p) = (&paths[other], &paths[phrase]);
+        let beyond = o.num_tokens.saturating_sub(p.num_tokens + TOKENS_BEYOND);
+        let is_other = o.score + self.unknown_cost * beyond as f32 > p.score;
+        (phrase < other && is_other).then_some(other)
     }
 
     /// Whether `path` is a phrase that nothing can follow.

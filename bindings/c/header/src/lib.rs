@@ -13,7 +13,7 @@ mod tests {
             ["lib", "recognizer", "session"].map(|name| root.join(format!("src/{name}.rs")));
         let builder = sources
             .iter()
-            .fold(cbindgen::Builder::new().with_config(config), |made, path| made.with_src(path));
+            .fold(cbindgen::Builder::new().with_config(config), cbindgen::Builder::with_src);
         let mut made = Vec::new();
         builder.generate().unwrap().write(&mut made);
         let made = String::from_utf8(made).unwrap();
