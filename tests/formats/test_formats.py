@@ -52,10 +52,13 @@ def check_cues(cues, document, width, longest_ms):
         assert 1 <= len(lines) <= 2 and all(len(line) <= width for line in lines)
         before = end
     assert " ".join(text.replace("\n", " ") for _, _, text in cues) == document["text"]
-    # Cues begin and end with words, but for what overlaps.
-    starts, ends = {w[1] for w in words(document)}, {w[2] for w in words(document)}
-    assert cues[0][0] == words(document)[0][1] and cues[-1][1] == words(document)[-1][2]
-    assert all(start in starts | ends and end in ends | starts for start, end, _ in cues)
+    # Each cue is shown while its words are said, begins at most 0.3 s before them, and stays at most for what reading takes.
+    at = 0
+    for start, end, text in cues:
+        own = words(document)[at : at + len(text.split())]
+        at += len(own)
+        reading = max(1000, 1000 * (len(text) + 1) / 20)
+        assert own[0][1] - 300 <= start <= own[-1][1] and end <= max(own[-1][2], start + reading) + 100, (start, end, text, own)
 
 
 @pytest.mark.parametrize("width, longest_s", [(42, 7), (20, 3)])
