@@ -107,7 +107,7 @@ else
         if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } > /dev/null; then
             skip "the page in a browser: no Chromium"
         fi
-        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$clients" -m pytest -q -p no:cacheprovider tests/clients
+        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$clients" -m pytest -q -rs -p no:cacheprovider tests/clients
     else
         skip "other people's clients on our server: they cannot be installed"
     fi
@@ -157,7 +157,7 @@ else
 fi
 if [ -n "$python" ]; then
     export PYTHONDONTWRITEBYTECODE=1
-    step "$python" -m pytest -q -p no:cacheprovider training/tests
+    step "$python" -m pytest -q -rs -p no:cacheprovider training/tests
     step "$python" training/golden.py --check
     if [ -f training/smoke.py ]; then
         step "$python" training/smoke.py --binary "${CARGO_TARGET_DIR:-target}/debug/vivavoce"

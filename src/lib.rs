@@ -149,6 +149,8 @@ mod recognizer;
 pub mod search;
 mod session;
 #[doc(hidden)]
+pub mod subtitle;
+#[doc(hidden)]
 pub mod text;
 #[doc(hidden)]
 pub mod tokens;

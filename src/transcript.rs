@@ -70,6 +70,14 @@ pub struct Final {
     pub time: f64,
 }
 
+impl Final {
+    /// The words of `text`.
+    #[doc(hidden)]
+    pub fn shown(&self) -> &[TimedWord] {
+        if self.written.is_empty() { &self.result } else { &self.written }
+    }
+}
+
 /// All that was said in a source that has ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -145,6 +153,19 @@ fn thousandths<S: serde::Serializer>(
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_f64(to_ms((*value).into()))
+}
+
+/// A time in milliseconds.
+#[doc(hidden)]
+pub fn ms(seconds: f64) -> u64 {
+    (seconds * 1000.0).round() as u64
+}
+
+/// From the first word to the last, in milliseconds.
+#[doc(hidden)]
+pub fn span_ms<'a>(words: impl IntoIterator<Item = &'a TimedWord> + Clone) -> (u64, u64) {
+    let start = words.clone().into_iter().map(|w| ms(w.start)).min().unwrap_or(0);
+    (start, words.into_iter().map(|w| ms(w.end)).max().unwrap_or(start))
 }
 
 /// Times to the millisecond.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::common::root;
 
 /// Module, and the modules of this crate that it may use.
-const MAY_USE: [(&str, &[&str]); 24] = [
+const MAY_USE: [(&str, &[&str]); 25] = [
     ("error", &[]),
     ("binary", &["error"]),
     ("config", &["error"]),
@@ -21,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 24] = [
     ("lm", &["binary", "error", "lexicon"]),
     ("search", &["config", "error", "lexicon", "lm", "tokens"]),
     ("model", &["attention", "config", "error", "nn", "search", "tokens"]),
+    ("subtitle", &["transcript"]),
     ("text", &["binary", "error"]),
     ("transcript", &["error"]),
     (

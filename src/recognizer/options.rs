@@ -134,7 +134,7 @@ impl StreamOptions {
         self
     }
 
-    /// Cost, in nats, of speech that is no phrase of the grammar; none: 9. Lower turns more away.
+    /// Cost, in nats, of each token of speech that is no phrase of the grammar; none: 2. Lower turns more away.
     #[must_use]
     pub fn unknown_cost(mut self, nats: impl Into<Option<f32>>) -> Self {
         self.unknown_cost = nats.into();
@@ -148,7 +148,7 @@ impl StreamOptions {
         self
     }
 
-    /// Whether the text of results has sentence ends and capitals.
+    /// Whether the text of results has sentence ends, commas and capitals.
     #[must_use]
     pub fn punctuate(mut self, punctuate: bool) -> Self {
         self.punctuate = punctuate;

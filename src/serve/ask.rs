@@ -30,7 +30,7 @@ pub struct Ask {
     pub phrases: Vec<String>,
     /// Other readings.
     pub alternatives: usize,
-    /// Sentence ends and capitals.
+    /// Sentence ends, commas and capitals.
     pub punctuate: Option<bool>,
     /// Digits for numbers.
     pub digits: Option<bool>,

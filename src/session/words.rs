@@ -193,6 +193,7 @@ impl Session {
         let common =
             &self.confirmed[..self.settled.unwrap_or(usize::MAX).min(self.confirmed.len())];
         let words = [self.confirmed.as_slice(), &self.tentative].concat();
+        let timed = self.parted(words.iter());
         Final {
             alternatives: others
                 .into_iter()
@@ -203,16 +204,17 @@ impl Session {
                 })
                 .collect(),
             start: self.stream_s(self.block_end_s(0)),
-            ..self.segment(&words, &[]).0
+            ..self.segment(&words, timed, &[]).0
         }
     }
 
     /// The confirmed words alone, which are forgotten, as by [`Session::take_confirmed`]; the tentative ones stay.
     #[doc(hidden)]
     pub fn take_result(&mut self) -> Final {
-        let (segment, goes_on) = self.segment(&self.confirmed, &self.tentative);
-        let last = self.parted(self.confirmed.iter()).pop();
-        self.taken_end_s = last.map_or(self.taken_end_s, |word| word.end);
+        let timed = self.parted(self.confirmed.iter());
+        let end_s = timed.last().map_or(self.taken_end_s, |word| word.end);
+        let (segment, goes_on) = self.segment(&self.confirmed, timed, &self.tentative);
+        self.taken_end_s = end_s;
         self.sentence = if goes_on { Sentence::GoesOn } else { Sentence::Begins };
         self.settled = self.settled.map(|_| 0);
         self.confirmed.clear();

@@ -46,9 +46,13 @@ impl Session {
         spoken
     }
 
-    /// A segment of `words`, which those `after` follow; and whether its last sentence goes on.
-    pub(super) fn segment(&self, words: &[Word], after: &[Word]) -> (Final, bool) {
-        let timed = self.parted(words.iter());
+    /// A segment of `words`, which are `timed` and which those `after` follow; and whether its last sentence goes on.
+    pub(super) fn segment(
+        &self,
+        words: &[Word],
+        timed: Vec<TimedWord>,
+        after: &[Word],
+    ) -> (Final, bool) {
         let (written, goes_on) = self.written(words, &timed, after);
         let text = if self.shaping == Shaping::default() {
             self.joined(words)

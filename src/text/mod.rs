@@ -3,7 +3,7 @@
 mod digits;
 mod punctuation;
 
-use digits::units;
+use digits::{Unit, units};
 pub use punctuation::Punctuator;
 
 /// A word of a segment.
@@ -68,19 +68,27 @@ impl Shaping {
         if let Some(punctuator) = punctuator.filter(|_| self.punctuate) {
             return punctuator.shape(words, &units, around, self.digits);
         }
-        let mut at = 0;
-        let mut out = Vec::with_capacity(units.len());
-        for unit in units {
-            match unit.digits.filter(|_| self.digits) {
-                Some(text) => out.push(Written { text, words: unit.words }),
-                None => out.extend(
-                    spoken[at..at + unit.words]
-                        .iter()
-                        .map(|word| Written { text: (*word).to_owned(), words: 1 }),
-                ),
-            }
+        let (mut at, mut out) = (0, Vec::with_capacity(words.len()));
+        for unit in &units {
+            write(unit, &words[at..], self.digits, str::to_owned, &mut out);
             at += unit.words;
         }
         (out, !around.after.is_empty())
+    }
+}
+
+/// Writes a unit that begins `words`: a number in digits if those are wanted, else word by word in its `form`.
+fn write(
+    unit: &Unit,
+    words: &[SpokenWord<'_>],
+    digits: bool,
+    form: impl Fn(&str) -> String,
+    out: &mut Vec<Written>,
+) {
+    if let Some(text) = unit.digits.as_ref().filter(|_| digits) {
+        out.push(Written { text: text.clone(), words: unit.words });
+    } else {
+        let own = &words[..unit.words];
+        out.extend(own.iter().map(|w| Written { text: form(w.word), words: 1 }));
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::digits::{Unit, units};
-use super::{Around, SpokenWord, Written};
+use super::{Around, SpokenWord, Written, write};
 use crate::binary::Reader;
 use crate::error::Result;
 
@@ -185,20 +185,13 @@ impl Punctuator {
         let mut out: Vec<Written> = Vec::with_capacity(words.len());
         let (mut at, mut sentence, mut begins) = (0, 0, !around.goes_on);
         for (i, unit) in own.iter().enumerate() {
-            let until = at + unit.words;
-            match unit.digits.as_ref().filter(|_| digits) {
-                Some(text) => out.push(Written { text: text.clone(), words: unit.words }),
-                None => out.extend(words[at..until].iter().map(|w| {
-                    let text = self.capitals.get(w.word).map_or(w.word, String::as_str);
-                    Written { text: text.to_owned(), words: 1 }
-                })),
-            }
+            let first = out.len();
+            let form = |w: &str| self.capitals.get(w).map_or(w, String::as_str).to_owned();
+            write(unit, &words[at..], digits, form, &mut out);
             if begins {
-                let first = if unit.digits.is_some() && digits { 1 } else { unit.words };
-                let place = out.len() - first;
-                out[place].text = capitalised(&out[place].text);
+                out[first].text = capitalised(&out[first].text);
             }
-            at = until;
+            at += unit.words;
             let is_over = ends.get(i).is_none_or(|odds| *odds > 0.0);
             begins = is_over;
             let mark = if is_over {

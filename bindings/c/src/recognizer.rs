@@ -107,9 +107,8 @@ pub unsafe extern "C" fn vivavoce_transcribe_file(
             unsafe { (object(recognizer)?, read(path)?, read(options)?) };
         let path = path.ok_or_else(|| Failure::usage("NULL where a path is wanted"))?;
         let mut source = audio::open(Path::new(path))?;
-        let json = transcribe(recognizer, &mut source, options, Asked { stop, user })?;
         // SAFETY: as promised above.
-        unsafe { put(out, border::text(json).into_raw()) }
+        unsafe { transcribe(recognizer, &mut source, options, Asked { stop, user }, out) }
     })
 }
 
@@ -134,9 +133,8 @@ pub unsafe extern "C" fn vivavoce_transcribe_contents(
         let (recognizer, name, contents, options) =
             unsafe { (object(recognizer)?, read(name)?, slice(contents, size)?, read(options)?) };
         let mut source = audio::from_bytes(name.unwrap_or("(contents)"), contents.to_vec())?;
-        let json = transcribe(recognizer, &mut source, options, Asked { stop, user })?;
         // SAFETY: as promised above.
-        unsafe { put(out, border::text(json).into_raw()) }
+        unsafe { transcribe(recognizer, &mut source, options, Asked { stop, user }, out) }
     })
 }
 
@@ -162,24 +160,30 @@ pub unsafe extern "C" fn vivavoce_transcribe_samples(
             unsafe { (object(recognizer)?, slice(samples, count)?, read(options)?) };
         check(samples)?;
         let mut source = Samples::new(samples.to_vec(), rate);
-        let json = transcribe(recognizer, &mut source, options, Asked { stop, user })?;
         // SAFETY: as promised above.
-        unsafe { put(out, border::text(json).into_raw()) }
+        unsafe { transcribe(recognizer, &mut source, options, Asked { stop, user }, out) }
     })
 }
 
-fn transcribe(
+/// Transcribes a source; the JSON goes to `out`.
+///
+/// # Safety
+/// `out` is NULL or can be written.
+#[expect(unsafe_code, reason = "pointers come from C")]
+unsafe fn transcribe(
     recognizer: &VivavoceRecognizer,
     source: &mut dyn AudioSource,
     options: Option<&str>,
     asked: Asked,
-) -> Border<String> {
+    out: *mut *mut c_char,
+) -> Border<()> {
     let options = Options::parse(options.unwrap_or_default())?;
     let transcript = recognizer.0.transcribe(source, &options, || asked.go_on())?;
     let transcript = transcript.ok_or(Failure::Stopped)?;
     let mut json = serde_json::to_value(&transcript).map_err(unwritten)?;
     json["text"] = transcript.text().into();
-    Ok(json.to_string())
+    // SAFETY: as promised above.
+    unsafe { put(out, border::text(json.to_string()).into_raw()) }
 }
 
 /// What cannot be written as JSON, which nothing of ours is.

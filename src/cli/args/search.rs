@@ -50,7 +50,7 @@ pub struct SearchArguments {
     /// Write numbers as digits
     #[arg(long)]
     pub digits: bool,
-    /// Write sentence ends and capitals
+    /// Write sentence ends, commas and capitals
     #[arg(long)]
     pub punctuate: bool,
 }

@@ -1,9 +1,9 @@
 //! JSON with the keys that Vosk made common, and more.
 
 use serde::Serialize;
-use vivavoce::transcript::{Alternative, TimedWord};
+use vivavoce::transcript::{Alternative, TimedWord, span_ms};
 
-use super::{Transcript, span_ms};
+use super::Transcript;
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -4,7 +4,6 @@ mod destination;
 mod guard;
 mod json;
 mod score;
-mod subtitle;
 mod table;
 mod whole;
 
@@ -15,7 +14,8 @@ pub use guard::is_special;
 #[cfg(feature = "plot")]
 pub use whole::{Meet, put};
 
-use vivavoce::transcript::{Final, TimedWord};
+use vivavoce::subtitle::{self, Layout};
+use vivavoce::transcript::{Final, TimedWord, ms};
 
 use super::args::{FormatName, OutputArguments};
 
@@ -52,21 +52,6 @@ impl Transcript {
     }
 }
 
-/// From the first word to the last, in milliseconds.
-fn span_ms<'a>(words: impl IntoIterator<Item = &'a TimedWord> + Clone) -> (u64, u64) {
-    let start = words.clone().into_iter().map(|w| ms(w.start)).min().unwrap_or(0);
-    (start, words.into_iter().map(|w| ms(w.end)).max().unwrap_or(start))
-}
-
-/// The words of a segment as its text has them.
-fn shown(segment: &Final) -> &[TimedWord] {
-    if segment.written.is_empty() { &segment.result } else { &segment.written }
-}
-
-fn ms(seconds: f64) -> u64 {
-    (seconds * 1000.0).round() as u64
-}
-
 /// How results are written.
 #[derive(Debug, Clone)]
 pub struct Style {
@@ -74,8 +59,8 @@ pub struct Style {
     pub format: Option<FormatName>,
     /// Without a format: lines of JSON.
     pub json: bool,
-    pub max_line_width: usize,
-    pub max_cue_ms: u64,
+    /// Of subtitles.
+    pub layout: Layout,
 }
 
 impl Style {
@@ -83,8 +68,10 @@ impl Style {
         Self {
             format: arguments.format,
             json,
-            max_line_width: usize::from(arguments.max_line_width),
-            max_cue_ms: ms(arguments.max_cue_duration.into()),
+            layout: Layout {
+                max_line_width: usize::from(arguments.max_line_width),
+                max_cue_ms: ms(arguments.max_cue_duration.into()),
+            },
         }
     }
 
@@ -141,8 +128,8 @@ impl Style {
             Some(FormatName::Txt) => table::lines(transcript, several),
             Some(FormatName::Json) => json::document(transcript)?,
             Some(FormatName::Jsonl) => json::document_line(transcript)?,
-            Some(FormatName::Srt) => subtitle::srt(transcript, self),
-            Some(FormatName::Vtt) => subtitle::vtt(transcript, self),
+            Some(FormatName::Srt) => subtitle::srt(&transcript.segments, &self.layout),
+            Some(FormatName::Vtt) => subtitle::vtt(&transcript.segments, &self.layout),
             Some(FormatName::Ctm) => score::ctm(transcript),
             Some(FormatName::Stm) => score::stm(transcript),
             Some(FormatName::Trn) => score::trn(transcript),
@@ -155,10 +142,8 @@ impl Style {
 mod tests {
     use super::*;
 
-    const STYLE: Style = Style { format: None, json: false, max_line_width: 42, max_cue_ms: 7000 };
-
     fn rendered(format: FormatName, transcript: &Transcript) -> String {
-        let style = Style { format: Some(format), ..STYLE };
+        let style = Style { format: Some(format), json: false, layout: Layout::default() };
         format!("{}{}", style.head(false), style.render(transcript, false).unwrap())
     }
 

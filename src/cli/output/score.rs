@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{Transcript, ms, shown, span_ms};
+use vivavoce::transcript::{ms, span_ms};
+
+use super::Transcript;
 
 /// Nobody has told how many speakers there are.
 const SPEAKER: &str = "unknown";
@@ -25,7 +27,7 @@ pub fn stm(transcript: &Transcript) -> String {
     for segment in &transcript.segments {
         let (start, end) = span_ms(&segment.result);
         let (start, end) = (seconds(start), seconds(end));
-        let words = words(shown(segment).iter().map(|w| w.word.as_str()));
+        let words = words(segment.shown().iter().map(|w| w.word.as_str()));
         let _ = writeln!(out, "{id} 1 {SPEAKER} {start} {end} {words}");
     }
     if out.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Transcript, shown};
+use super::Transcript;
 
 /// Names of the columns.
 pub const HEAD: &str = "file,id,segment,word,start,end,conf\n";
@@ -30,7 +30,7 @@ pub fn lines(transcript: &Transcript, several: bool) -> String {
 pub fn rows(transcript: &Transcript) -> anyhow::Result<String> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     for (i, segment) in transcript.segments.iter().enumerate() {
-        for word in shown(segment) {
+        for word in segment.shown() {
             writer.write_record([
                 transcript.file.as_str(),
                 transcript.name.as_str(),

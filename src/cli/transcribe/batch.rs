@@ -23,8 +23,10 @@ pub struct Work<'a> {
     pub keeps_empty: bool,
     pub latency: String,
     pub entries: &'a [Entry],
-    /// Set where the user breaks the work off: what is under way ends where it is.
+    /// Set when the user breaks the work off: what is under way ends where it is.
     pub interrupted: Arc<AtomicBool>,
+    /// Whether what was heard of a file until then is a result; else it has none, and is still to be done.
+    pub gives_parts: bool,
 }
 
 /// What came of an entry.
@@ -35,8 +37,7 @@ struct Outcome {
     result: anyhow::Result<Option<Transcript>>,
 }
 
-/// Transcribes all entries, `jobs` at once; `false` if one failed or the user broke the work off. A single file then gives what was
-/// heard of it; of many files, those that are done.
+/// Transcribes all entries, `jobs` at once; `false` if one failed or the user broke the work off before all were done.
 ///
 /// # Errors
 /// If results cannot be written.
@@ -67,9 +68,9 @@ pub fn run(work: &Work<'_>, jobs: usize, mut destination: Destination) -> anyhow
     progress.finish();
     let good = good?;
     destination.finish()?;
-    let broken_off = work.interrupted.load(Ordering::Relaxed);
-    if broken_off && work.entries.len() > 1 {
-        let (done, all) = (progress.num_done(), work.entries.len());
+    let (done, all) = (progress.num_done(), work.entries.len());
+    let broken_off = work.interrupted.load(Ordering::Relaxed) && done < all;
+    if broken_off && !work.gives_parts {
         progress.say(&format!("stopped: {done} of {all} files are done"));
     }
     Ok(good && !broken_off)
@@ -126,7 +127,9 @@ impl Work<'_> {
         let mut warnings = Vec::new();
         let mut share = progress.share(place);
         let result = self.transcribe(entry, engine, &mut share, &mut warnings, stop);
-        share.finish();
+        if result.is_err() {
+            share.finish();
+        }
         let result = result
             .map_err(|error| anyhow::anyhow!("{}", with_name(&entry.shown, &format!("{error:#}"))));
         let warnings = warnings.iter().map(|w| with_name(&entry.shown, w)).collect();
@@ -164,7 +167,7 @@ impl Work<'_> {
             }
             ControlFlow::Continue(())
         })?;
-        if broken_off && self.entries.len() == 1 {
+        if broken_off && self.gives_parts {
             listener.finish();
             engine.advance(&mut [&mut listener])?;
             take(&mut listener);
@@ -173,8 +176,11 @@ impl Work<'_> {
         if let Some(error) = failed {
             return Err(anyhow::anyhow!(error));
         }
-        if stop.load(Ordering::Relaxed) || broken_off && self.entries.len() > 1 {
+        if stop.load(Ordering::Relaxed) || broken_off && !self.gives_parts {
             return Ok(None);
+        }
+        if !broken_off {
+            share.finish();
         }
         warnings.extend_from_slice(source.warnings());
         if !self.keeps_empty || segments.len() > 1 {

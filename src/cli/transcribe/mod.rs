@@ -75,6 +75,8 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
         latency: latency.unwrap_or(&recognizer.config().default_latency).clone(),
         entries: &entries,
         interrupted,
+        // In a folder it would pass for a whole one when the work is taken up again.
+        gives_parts: entries.len() == 1 && folder.is_none(),
     };
     let jobs = arguments.output.jobs.map_or_else(cores, usize::from);
     batch::run(&work, jobs.min(entries.len()).max(1), destination)

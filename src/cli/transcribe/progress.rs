@@ -142,7 +142,7 @@ impl Share<'_> {
     }
 
     /// The entry is done, well or not.
-    pub fn finish(mut self) {
+    pub fn finish(&mut self) {
         self.pass_to(self.bytes);
         self.progress.done.fetch_add(1, Ordering::Relaxed);
     }

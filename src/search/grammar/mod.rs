@@ -269,8 +269,8 @@ impl GrammarConstraint {
         }
     }
 
-    /// Which of `paths`, best first, is what was said, if not the first. What other speech has paid for tokens beyond as many as the phrase has does not
-    /// count, so that a short phrase is no way through long speech.
+    /// Which of `paths`, best first, is what was said, if not the first. What other speech has paid for tokens beyond as many as the
+    /// phrase has does not count, so that a short phrase is no way through long speech.
     pub(super) fn said(&self, paths: &[Hypothesis]) -> Option<usize> {
         let other = paths.iter().position(|path| path.cursor == FILLER);
         let phrase = paths.iter().position(|path| path.cursor != FILLER && path.num_tokens > 0);

@@ -182,9 +182,7 @@ impl<'a> Parser<'a> {
         }
         Ok(if all.len() == 1 { all.swap_remove(0) } else { Expression::Sequence(all) })
     }
-}
 
-impl Parser<'_> {
     /// `one`, with `+` or `*` behind it.
     fn repeated(&mut self, one: Expression) -> Expression {
         let (mut repeated, mut optional) = (false, false);

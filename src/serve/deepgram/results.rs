@@ -27,6 +27,7 @@ impl About {
         let all = Final {
             text: segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" "),
             result: segments.iter().flat_map(|s| s.result.clone()).collect(),
+            written: segments.iter().flat_map(|s| s.written.clone()).collect(),
             ..Final::default()
         };
         let mut results = json!({"channels": [{"alternatives": [alternative(&all)]}]});
@@ -166,13 +167,11 @@ fn confidence(segment: &Final) -> f64 {
 }
 
 fn words(segment: &Final) -> Vec<Value> {
-    let written: Vec<&str> = segment.text.split_whitespace().collect();
-    let same = written.len() == segment.result.len();
-    let words = segment.result.iter().enumerate().map(|(i, word)| {
-        let punctuated = if same { written[i] } else { word.word.as_str() };
+    let words = segment.shown().iter().map(|word| {
+        let bare = word.word.trim_end_matches(['.', ',', '?']).to_lowercase();
         json!({
-            "word": word.word, "start": word.start, "end": word.end,
-            "confidence": round(word.conf.into()), "punctuated_word": punctuated,
+            "word": bare, "start": word.start, "end": word.end,
+            "confidence": round(word.conf.into()), "punctuated_word": word.word,
         })
     });
     words.collect()

@@ -4,11 +4,11 @@ use axum::Json;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use vivavoce::subtitle::{self, Layout};
 use vivavoce::transcript::{Event, Final, TimedWord};
 
 use super::super::failure::Failure;
 use super::form::{Form, Format};
-use super::subtitles;
 
 /// What was heard of a file.
 #[derive(Debug, Default)]
@@ -49,8 +49,13 @@ impl Heard {
             Format::Json => Json(self.json(form.log_probs)).into_response(),
             Format::VerboseJson => Json(self.verbose(form)).into_response(),
             Format::Text => plain("text/plain; charset=utf-8", self.text() + "\n"),
-            Format::Srt => plain("text/plain; charset=utf-8", subtitles::srt(&self.segments)),
-            Format::Vtt => plain("text/vtt; charset=utf-8", subtitles::vtt(&self.segments)),
+            Format::Srt => plain(
+                "text/plain; charset=utf-8",
+                subtitle::srt(&self.segments, &Layout::default()),
+            ),
+            Format::Vtt => {
+                plain("text/vtt; charset=utf-8", subtitle::vtt(&self.segments, &Layout::default()))
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 mod answer;
 mod form;
 mod realtime;
-mod subtitles;
 
 use std::fmt::Write;
 use std::sync::Arc;

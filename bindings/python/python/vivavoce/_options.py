@@ -49,11 +49,11 @@ class Options(TypedDict, total=False):
     hotwords: WordList
     #: The only phrases to expect: a phrase a line, JSGF, or a ``Path``; anything else is ``[unk]``.
     grammar: WordList
-    #: Cost, in nats, of speech that is no phrase of the grammar (9).
+    #: Cost, in nats, of each sound of speech that is no phrase of the grammar (2).
     unknown_cost: float
     #: Write numbers as digits.
     digits: bool
-    #: Write sentence ends and capitals.
+    #: Write sentence ends, commas and capitals.
     punctuate: bool
     #: Other readings of each segment, at most.
     alternatives: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Optional, Tuple, Union
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ class Final:
     """A segment that is over; as an event and in a transcript."""
 
     text: str
+    #: As they were spoken.
     words: Tuple[Word, ...]
+    #: As ``text`` has them, where that is different: with ``digits`` or ``punctuate``. A number is one word.
+    written: Tuple[Word, ...]
     #: Other readings, best first, where more than one was asked for.
     alternatives: Tuple[Alternative, ...]
     #: Which segment of its stream, from 0.
@@ -102,11 +105,13 @@ class Transcript:
 
     def to_dict(self) -> Dict[str, Any]:
         """Bare lists and dictionaries, with the keys of the program's JSON (``word``, ``start``, ``end``, ``conf``)."""
+        written = [_word(word) for segment in self.segments for word in segment.written]
         return {
             "file": self.path,
             "duration": round(self.duration, 3),
             "text": self.text,
             "result": [_word(word) for word in self.words],
+            **({"written": written} if written else {}),
             "segments": [_segment(segment) for segment in self.segments],
             "warnings": list(self.warnings),
         }
@@ -170,11 +175,16 @@ def _segment(segment: Final) -> Dict[str, Any]:
     return found
 
 
+def _words(found: Iterable[Dict[str, Any]]) -> Tuple[Word, ...]:
+    return tuple(Word(w["word"], w["start"], w["end"], w["conf"]) for w in found)
+
+
 def final(found: Dict[str, Any]) -> Final:
     """A segment from what the native half says."""
     return Final(
         found["text"],
-        tuple(Word(w["word"], w["start"], w["end"], w["conf"]) for w in found["result"]),
+        _words(found["result"]),
+        _words(found.get("written", ())),
         tuple(Alternative(a["text"], a["score"], a["confidence"]) for a in found.get("alternatives", ())),
         found["segment"],
         found["start"],

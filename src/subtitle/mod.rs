@@ -1,10 +1,11 @@
 //! Subtitles: words gathered into cues of at most two lines.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write;
 
-use vivavoce::transcript::TimedWord;
-
-use super::{Style, Transcript, ms, shown, span_ms};
+use crate::transcript::{Final, TimedWord, ms, span_ms};
 
 /// A pause after which a new cue begins.
 const PAUSE_MS: u64 = 700;
@@ -22,6 +23,21 @@ const CLINGING: [&str; 27] = [
     "but", "as", "that", "than", "my", "your", "his", "her", "its", "our", "their", "is", "was",
 ];
 
+/// How large cues may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Characters of a line, of which a cue has at most two.
+    pub max_line_width: usize,
+    /// The longest time that a cue is shown.
+    pub max_cue_ms: u64,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { max_line_width: 42, max_cue_ms: 7000 }
+    }
+}
+
 /// Words shown together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Cue {
@@ -31,9 +47,9 @@ struct Cue {
 }
 
 /// `SubRip`.
-pub fn srt(transcript: &Transcript, style: &Style) -> String {
+pub fn srt(segments: &[Final], layout: &Layout) -> String {
     let mut out = String::new();
-    for (i, cue) in cues(transcript, style).iter().enumerate() {
+    for (i, cue) in cues(segments, layout).iter().enumerate() {
         let (start, end) = (clock(cue.start_ms, ','), clock(cue.end_ms, ','));
         let _ = writeln!(out, "{}\n{start} --> {end}\n{}\n", i + 1, cue.lines.join("\n"));
     }
@@ -41,9 +57,9 @@ pub fn srt(transcript: &Transcript, style: &Style) -> String {
 }
 
 /// `WebVTT` (W3C).
-pub fn vtt(transcript: &Transcript, style: &Style) -> String {
+pub fn vtt(segments: &[Final], layout: &Layout) -> String {
     let mut out = String::from("WEBVTT\n\n");
-    for cue in cues(transcript, style) {
+    for cue in cues(segments, layout) {
         let (start, end) = (clock(cue.start_ms, '.'), clock(cue.end_ms, '.'));
         let text = cue.lines.join("\n");
         let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -57,20 +73,20 @@ fn clock(ms: u64, point: char) -> String {
     format!("{h:02}:{m:02}:{s:02}{point}{:03}", ms % 1000)
 }
 
-fn cues(transcript: &Transcript, style: &Style) -> Vec<Cue> {
-    let words: Vec<&TimedWord> = transcript.segments.iter().flat_map(shown).collect();
+fn cues(segments: &[Final], layout: &Layout) -> Vec<Cue> {
+    let words: Vec<&TimedWord> = segments.iter().flat_map(Final::shown).collect();
     let mut cues = Vec::new();
     for run in words.chunk_by(|a, b| pause_ms(a, b) < PAUSE_MS) {
         let mut from = 0;
-        for until in breaks(run, style) {
+        for until in breaks(run, layout) {
             let now = &run[from..until];
             let (start_ms, end_ms) = span_ms(now.iter().copied());
-            let end_ms = end_ms.min(start_ms.saturating_add(style.max_cue_ms));
-            cues.push(Cue { start_ms, end_ms, lines: lines(now, style.max_line_width) });
+            let end_ms = end_ms.min(start_ms.saturating_add(layout.max_cue_ms));
+            cues.push(Cue { start_ms, end_ms, lines: lines(now, layout.max_line_width) });
             from = until;
         }
     }
-    separate(&mut cues, style.max_cue_ms);
+    separate(&mut cues, layout.max_cue_ms);
     cues
 }
 
@@ -79,14 +95,14 @@ fn pause_ms(a: &TimedWord, b: &TimedWord) -> u64 {
 }
 
 /// Where the cues of a run of words end: of all ways to cut it the one that costs least.
-fn breaks(run: &[&TimedWord], style: &Style) -> Vec<usize> {
+fn breaks(run: &[&TimedWord], layout: &Layout) -> Vec<usize> {
     // For every place: what the best cues up to it cost, and where the last of them begins.
     let mut best = vec![(0.0_f32, 0_usize)];
     for until in 1..=run.len() {
         let mut here = (f32::INFINITY, until - 1);
         for from in (0..until).rev() {
             let one = &run[from..until];
-            if one.len() > 1 && !fits(one, style) {
+            if one.len() > 1 && !fits(one, layout) {
                 break;
             }
             let cost = best[from].0 + cost(one, run.get(until).copied());
@@ -106,9 +122,9 @@ fn breaks(run: &[&TimedWord], style: &Style) -> Vec<usize> {
     out
 }
 
-fn fits(words: &[&TimedWord], style: &Style) -> bool {
+fn fits(words: &[&TimedWord], layout: &Layout) -> bool {
     let (start, end) = span_ms(words.iter().copied());
-    end - start <= style.max_cue_ms && lines(words, style.max_line_width).len() <= 2
+    end - start <= layout.max_cue_ms && fill(words, layout.max_line_width).len() <= 2
 }
 
 /// What it costs a reader that these words are a cue before `next`.
@@ -217,7 +233,3 @@ fn separate(cues: &mut [Cue], max_cue_ms: u64) {
         free_ms = cue.end_ms;
     }
 }
-
-#[cfg(test)]
-#[path = "subtitle_tests.rs"]
-mod tests;
