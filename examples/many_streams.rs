@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "results")]
 
 use anyhow::Context;
-use vivavoce::audio::{self, AudioSource, Resampler};
+use vivavoce::audio::{self, AudioSource};
 use vivavoce::transcript::Event;
 use vivavoce::{EndpointOptions, Engine, Recognizer, StreamOptions};
 
@@ -12,26 +12,20 @@ fn main() -> anyhow::Result<()> {
     let mut engine = Engine::new(&recognizer);
     let (mut sources, mut listeners) = (Vec::new(), Vec::new());
     for path in std::env::args().skip(1) {
-        let source = audio::open(&path)?;
-        let resampler = Resampler::new(source.sample_rate_hz(), recognizer.sample_rate_hz())?;
-        sources.push((path, source, resampler));
+        sources.push((audio::open(&path)?, path));
         listeners.push(recognizer.listener(&options)?);
     }
-    let (mut chunk, mut heard) = (Vec::new(), Vec::new());
+    let mut chunk = Vec::new();
     while !listeners.iter().all(vivavoce::Listener::is_over) {
-        for ((_, source, resampler), listener) in sources.iter_mut().zip(&mut listeners) {
-            heard.clear();
+        for ((source, _), listener) in sources.iter_mut().zip(&mut listeners) {
             if source.next_chunk(&mut chunk)? {
-                resampler.process_into(&chunk, &mut heard)?;
-                listener.accept_waveform(&heard)?;
+                listener.accept_waveform(source.sample_rate_hz(), &chunk)?;
             } else if !listener.is_over() {
-                resampler.finish_into(&mut heard)?;
-                listener.accept_waveform(&heard)?;
                 listener.finish();
             }
         }
         engine.advance(&mut listeners)?;
-        for ((path, ..), listener) in sources.iter().zip(&mut listeners) {
+        for ((_, path), listener) in sources.iter().zip(&mut listeners) {
             for event in listener.take_events() {
                 if let Event::Final(segment) = event {
                     println!("{path} {:7.2}  {}", segment.start, segment.text);

@@ -88,7 +88,7 @@
 //!     let mut calls = vec![recognizer.listener(&options)?, recognizer.listener(&options)?];
 //!     loop {
 //!         for (i, call) in calls.iter_mut().enumerate() {
-//!             call.accept_waveform(&next_samples(i))?;
+//!             call.accept_waveform(8_000, &next_samples(i))?;
 //!         }
 //!         engine.advance(&mut calls)?;
 //!         for (i, call) in calls.iter_mut().enumerate() {

@@ -221,6 +221,9 @@ pub fn small_recognizers() -> &'static [(String, Recognizer)] {
     })
 }
 
+/// Rate of the samples that the tests make.
+pub const RATE_HZ: u32 = 16_000;
+
 /// A session with an engine of its own.
 pub struct Solo {
     engine: Engine,
@@ -238,7 +241,7 @@ impl Solo {
 
     /// Whether the words have changed.
     pub fn accept_waveform(&mut self, samples: &[f32]) -> vivavoce::Result<bool> {
-        self.session.accept_waveform(samples)?;
+        self.session.accept_waveform(RATE_HZ, samples)?;
         self.advance()
     }
 
@@ -285,7 +288,7 @@ impl Heard {
         samples: &[f32],
         events: &mut Vec<Event>,
     ) -> vivavoce::Result<()> {
-        self.listener.accept_waveform(samples)?;
+        self.listener.accept_waveform(RATE_HZ, samples)?;
         self.advance(events)
     }
 

@@ -3,14 +3,15 @@
 
 use allocation_counter::measure;
 use proptest::prelude::*;
+use vivavoce::audio::{self, AudioSource};
 use vivavoce::search::Word;
 use vivavoce::transcript::Event;
 use vivavoce::{
-    AfterEndpoint, EndpointOptions, Engine, Listener, Recognizer, SearchKind, Session, Stream,
-    StreamOptions,
+    AfterEndpoint, EndpointOptions, Engine, Error, Listener, Recognizer, SearchKind, Session,
+    Stream, StreamOptions,
 };
 
-use crate::common::{Heard, Solo, babble, clip, real, small_recognizers};
+use crate::common::{Heard, RATE_HZ, Solo, babble, clip, real, root, small_recognizers};
 
 const KINDS: [SearchKind; 3] = [SearchKind::Beam, SearchKind::Greedy, SearchKind::Tokens];
 /// The most that a stream may hold at the default beam, voice gate and pre-roll included.
@@ -61,7 +62,7 @@ impl Script {
     fn feed(&self, piece: usize, listener: &mut Listener) {
         match self.pieces.get(piece) {
             Some((samples, then)) => {
-                listener.accept_waveform(samples).unwrap();
+                listener.accept_waveform(RATE_HZ, samples).unwrap();
                 match then {
                     Then::GoOn => {}
                     Then::Cut => listener.cut(),
@@ -99,7 +100,7 @@ fn assert_equal_alone(name: &str, recognizer: &Recognizer, scripts: &[Script], r
             script.feed(piece, listener);
         }
         if let Some((samples, _)) = scripts[0].pieces.get(piece) {
-            session.accept_waveform(samples).unwrap();
+            session.accept_waveform(RATE_HZ, samples).unwrap();
         }
         let mut streams: Vec<&mut dyn Stream> =
             listeners.iter_mut().map(|listener| listener as &mut dyn Stream).collect();
@@ -191,7 +192,7 @@ fn allocations(recognizer: &Recognizer, samples: &[f32]) -> u64 {
                     let piece = &mut piece[..chunk.len()];
                     let volume = 1.0 - i as f32 / 400.0;
                     piece.iter_mut().zip(chunk).for_each(|(p, s)| *p = s * volume);
-                    listener.accept_waveform(piece).unwrap();
+                    listener.accept_waveform(RATE_HZ, piece).unwrap();
                 }
                 engine.advance(&mut listeners).unwrap();
             });
@@ -237,6 +238,53 @@ fn a_stream_is_small() {
     assert!(most <= MAX_BYTES, "{most} bytes");
 }
 
+#[test]
+fn samples_of_another_rate_are_heard_as_if_they_had_been_resampled() {
+    let Some(recognizer) = real() else { return };
+    for name in ["garden-int16-48000-mono.wav", "letter-int24-44100-stereo.wav"] {
+        let mut source = audio::open(root().join("audio-samples").join(name)).unwrap();
+        let (samples, rate_hz) = (source.read_all().unwrap(), source.sample_rate_hz());
+        let options = StreamOptions::default();
+        let mut resampled = Solo::new(recognizer, &options);
+        resampled.accept_waveform(&clip(name)).unwrap();
+        resampled.finish().unwrap();
+        let wanted = resampled.result(0);
+        assert!(wanted.result.len() > 5, "{name}: {}", wanted.text);
+        let mut engine = Engine::new(recognizer);
+        let mut session = recognizer.session(&options).unwrap();
+        let mut listener = recognizer.listener(&options).unwrap();
+        for chunk in samples.chunks(1_777) {
+            session.accept_waveform(rate_hz, chunk).unwrap();
+            listener.accept_waveform(rate_hz, chunk).unwrap();
+            engine.advance::<&mut dyn Stream>(&mut [&mut session, &mut listener]).unwrap();
+        }
+        session.finish();
+        listener.finish();
+        engine.advance::<&mut dyn Stream>(&mut [&mut session, &mut listener]).unwrap();
+        assert_eq!(session.result(0), wanted, "{name}");
+        let finals: Vec<_> =
+            listener.take_events().filter(|e| matches!(e, Event::Final(_))).collect();
+        let [Event::Final(heard)] = finals.as_slice() else { panic!("{finals:?}") };
+        assert_eq!((&heard.text, &heard.result), (&wanted.text, &wanted.result), "{name}");
+    }
+}
+
+#[test]
+fn a_rate_out_of_range_is_refused_and_the_stream_goes_on() {
+    for (name, recognizer) in small_recognizers() {
+        let mut session = recognizer.session(&StreamOptions::default()).unwrap();
+        let mut listener = recognizer.listener(&StreamOptions::default()).unwrap();
+        for rate_hz in [0, 7_999, 192_001, u32::MAX] {
+            let error = session.accept_waveform(rate_hz, &[0.0; 100]).unwrap_err();
+            assert!(matches!(error, Error::Samples { .. }), "{name}: {error}");
+            assert!(listener.accept_waveform(rate_hz, &[0.0; 100]).is_err());
+        }
+        session.accept_waveform(RATE_HZ, &[0.0; 100]).unwrap();
+        listener.accept_waveform(RATE_HZ, &[0.0; 100]).unwrap();
+        assert_eq!(session.num_samples(), 100);
+    }
+}
+
 /// Words of the segments of a stream that is settled after every second of `samples`.
 fn segments(recognizer: &Recognizer, search: SearchKind, samples: &[f32]) -> Vec<Vec<Word>> {
     let mut session = Solo::new(recognizer, &StreamOptions::default().search(search));
@@ -261,7 +309,7 @@ fn segments_of_sessions_in_a_batch_equal_those_of_sessions_alone() {
         for second in 0..5 {
             let part = |samples: &Vec<f32>| samples.chunks(16_000).nth(second).map(<[f32]>::to_vec);
             for (session, samples) in sessions.iter_mut().zip(&inputs) {
-                session.accept_waveform(&part(samples).unwrap_or_default()).unwrap();
+                session.accept_waveform(RATE_HZ, &part(samples).unwrap_or_default()).unwrap();
             }
             engine.advance(&mut sessions).unwrap();
             for ((session, samples), found) in sessions.iter_mut().zip(&inputs).zip(&mut found) {
@@ -287,7 +335,7 @@ fn blocks_that_wait_while_a_segment_is_settled_belong_to_the_next() {
         let samples = babble(3.0, 5);
         let mut engine = Engine::new(recognizer);
         let mut session = recognizer.session(&StreamOptions::default()).unwrap();
-        session.accept_waveform(&samples).unwrap();
+        session.accept_waveform(RATE_HZ, &samples).unwrap();
         session.settle();
         engine.advance(&mut [&mut session]).unwrap();
         assert_eq!(session.num_blocks(), 0, "{name}");
@@ -315,7 +363,7 @@ fn settling_without_an_endpoint_loses_no_word() {
     let mut engine = Engine::new(recognizer);
     let mut finals = Vec::new();
     for part in samples[..16_000 * 20].chunks(16_000 * 5) {
-        listener.accept_waveform(part).unwrap();
+        listener.accept_waveform(RATE_HZ, part).unwrap();
         listener.settle();
         engine.advance(&mut [&mut listener]).unwrap();
         finals.extend(listener.take_events().filter_map(|event| match event {
@@ -348,11 +396,11 @@ fn an_engine_may_move_to_another_thread_with_its_streams() {
     let samples = babble(2.0, 3);
     let (mut engine, mut session) =
         (Engine::new(recognizer), recognizer.session(&StreamOptions::default()).unwrap());
-    session.accept_waveform(&samples[..16_000]).unwrap();
+    session.accept_waveform(RATE_HZ, &samples[..16_000]).unwrap();
     engine.advance(&mut [&mut session]).unwrap();
     let rest = samples[16_000..].to_vec();
     let words = std::thread::spawn(move || {
-        session.accept_waveform(&rest).unwrap();
+        session.accept_waveform(RATE_HZ, &rest).unwrap();
         session.finish();
         engine.advance(&mut [&mut session]).unwrap();
         session.confirmed().to_vec()

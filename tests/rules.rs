@@ -44,6 +44,7 @@ const MAY_USE: [(&str, &[&str]); 25] = [
         "session",
         &[
             "attention",
+            "audio",
             "config",
             "error",
             "features",
@@ -57,7 +58,7 @@ const MAY_USE: [(&str, &[&str]); 25] = [
     ("voice", &["audio", "error"]),
     (
         "listener",
-        &["endpoint", "error", "features", "recognizer", "session", "transcript", "voice"],
+        &["audio", "endpoint", "error", "features", "recognizer", "session", "transcript", "voice"],
     ),
     (
         "engine",

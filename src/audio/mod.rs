@@ -1,6 +1,7 @@
 //! All that yields samples.
 
 mod file;
+mod intake;
 #[cfg(feature = "media")]
 mod media;
 #[cfg(feature = "mic")]
@@ -17,6 +18,7 @@ mod whole;
 pub use file::{BoxedSource, from_bytes, from_stream, open};
 #[doc(hidden)]
 pub use file::{EXTENSIONS, MARK_BYTES, is_container};
+pub(crate) use intake::Intake;
 #[cfg(feature = "media")]
 #[doc(hidden)]
 pub use media::MediaSource;

@@ -44,12 +44,8 @@ impl Resampler {
     /// # Errors
     /// [`Error::Samples`] if a rate is not in 8..=192 kHz.
     pub fn new(from_hz: u32, to_hz: u32) -> Result<Self> {
-        for rate in [from_hz, to_hz] {
-            if !SAMPLE_RATES_HZ.contains(&rate) {
-                let reason = format!("{rate} Hz is not in 8000..=192000");
-                return Err(Error::Samples { reason });
-            }
-        }
+        check_rate(from_hz)?;
+        check_rate(to_hz)?;
         let fft = if from_hz == to_hz {
             None
         } else {
@@ -80,6 +76,11 @@ impl Resampler {
         };
         resampler.reset();
         Ok(resampler)
+    }
+
+    /// Rate of what it accepts.
+    pub(crate) fn from_hz(&self) -> u32 {
+        self.from_hz
     }
 
     /// Longest time that an input sample waits before it can be heard in the output.
@@ -163,6 +164,14 @@ impl Resampler {
         out.extend_from_slice(&self.converted[dropped..]);
         Ok(())
     }
+}
+
+/// Refuses a rate that nothing is resampled from or to.
+fn check_rate(rate_hz: u32) -> Result<()> {
+    if SAMPLE_RATES_HZ.contains(&rate_hz) {
+        return Ok(());
+    }
+    Err(Error::Samples { reason: format!("{rate_hz} Hz is not in 8000..=192000") })
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {

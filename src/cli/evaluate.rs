@@ -7,7 +7,6 @@ use std::time::Instant;
 use crossbeam_channel::{bounded, unbounded};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use vivavoce::audio::Resampler;
 use vivavoce::lexicon::Lexicon;
 use vivavoce::metrics::{ErrorCounts, char_errors, errors, normalize_text, word_errors};
 use vivavoce::search::Constraint;
@@ -171,19 +170,15 @@ fn evaluate(
     let rate_hz = source.sample_rate_hz();
     let start = Instant::now();
     let mut session = recognizer.session(options)?;
-    let mut heard = Vec::new();
-    let mut resampler = Resampler::new(rate_hz, session.sample_rate_hz())?;
-    resampler.process_into(&samples, &mut heard)?;
-    resampler.finish_into(&mut heard)?;
-    for chunk in heard.chunks(session.sample_rate_hz() as usize / 2) {
-        session.accept_waveform(chunk)?;
+    for chunk in samples.chunks(rate_hz as usize / 2) {
+        session.accept_waveform(rate_hz, chunk)?;
         engine.advance(&mut [&mut session])?;
     }
     session.finish();
     engine.advance(&mut [&mut session])?;
     let compute_s = start.elapsed().as_secs_f64();
     let phone = phones
-        .map(|p| p.errors(engine, recognizer, options, &utterance.text, &heard))
+        .map(|p| p.errors(engine, recognizer, options, &utterance.text, &samples, rate_hz))
         .transpose()?;
     Ok(Hypothesis {
         text: session.result(0).text,
@@ -219,6 +214,7 @@ impl Pronunciations {
         options: &StreamOptions,
         text: &str,
         samples: &[f32],
+        rate_hz: u32,
     ) -> anyhow::Result<Option<ErrorCounts>> {
         let Constraint::Lexicon(constraint) = recognizer.constraint() else {
             return Ok(None);
@@ -232,7 +228,7 @@ impl Pronunciations {
         }
         let options = options.clone().search(SearchKind::Greedy).end_of_block_bias(0.0);
         let mut session = recognizer.session(&options)?;
-        session.accept_waveform(samples)?;
+        session.accept_waveform(rate_hz, samples)?;
         session.finish();
         engine.advance(&mut [&mut session])?;
         let tokens = recognizer.tokens();

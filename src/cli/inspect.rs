@@ -22,8 +22,9 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     let order = recognizer.constraint().lm().map_or(0, vivavoce::lm::NgramLm::order);
     let mut session = recognizer.session(&StreamOptions::default())?;
     let mut engine = Engine::new(&recognizer);
+    let rate_hz = recognizer.sample_rate_hz();
     for _ in 0..20 {
-        session.accept_waveform(&vec![0.0; config.features.sample_rate_hz as usize / 10])?;
+        session.accept_waveform(rate_hz, &vec![0.0; rate_hz as usize / 10])?;
         engine.advance(&mut [&mut session])?;
     }
     let mut out = std::io::stdout().lock();

@@ -9,7 +9,7 @@ mod devices;
 mod evaluate;
 #[cfg(feature = "plot")]
 mod heat;
-mod input;
+pub mod input;
 mod inspect;
 mod listen;
 mod output;
@@ -20,7 +20,7 @@ mod recorder;
 mod say;
 mod screen;
 #[cfg(feature = "serve")]
-mod serve;
+pub mod serve;
 mod transcribe;
 mod word_log;
 

@@ -1,9 +1,9 @@
-//! From a source to a stream: the one loop that reads, resamples and feeds.
+//! From a source to a stream: the one loop that reads and feeds.
 
 use std::ops::ControlFlow;
 
 use super::{Engine, Stream};
-use crate::audio::{AudioSource, Resampler};
+use crate::audio::AudioSource;
 use crate::error::{Error, Result};
 use crate::recognizer::{Recognizer, StreamOptions};
 use crate::transcript::{Event, Final, Transcript};
@@ -21,18 +21,12 @@ impl Engine {
         mut heard: impl FnMut(&mut S, f64) -> ControlFlow<()>,
     ) -> Result<f64> {
         let rate_hz = source.sample_rate_hz();
-        let mut resampler = Resampler::new(rate_hz, stream.session().sample_rate_hz())?;
-        let (mut chunk, mut resampled, mut samples) = (Vec::new(), Vec::new(), 0_u64);
+        let (mut chunk, mut samples) = (Vec::new(), 0_u64);
         loop {
             let more = source.next_chunk(&mut chunk)?;
-            resampled.clear();
             if more {
-                resampler.process_into(&chunk, &mut resampled)?;
+                stream.accept(rate_hz, &chunk)?;
             } else {
-                resampler.finish_into(&mut resampled)?;
-            }
-            stream.accept(&resampled)?;
-            if !more {
                 stream.end();
             }
             self.advance(&mut [&mut *stream])?;

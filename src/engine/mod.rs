@@ -59,7 +59,7 @@ pub struct StageTimes {
 ///     calls.push(recognizer.listener(&StreamOptions::default())?);
 /// }
 /// for call in &mut calls {
-///     call.accept_waveform(&[0.0; 1600])?;
+///     call.accept_waveform(16_000, &[0.0; 1600])?;
 /// }
 /// engine.advance(&mut calls)?;
 /// for call in &mut calls {

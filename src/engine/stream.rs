@@ -20,9 +20,9 @@ pub trait Poll: Send {
     #[doc(hidden)]
     fn poll(&mut self, features: &mut FeatureExtractor) -> bool;
 
-    /// Accepts samples.
+    /// Accepts samples and their rate.
     #[doc(hidden)]
-    fn accept(&mut self, samples: &[f32]) -> Result<()>;
+    fn accept(&mut self, rate_hz: u32, samples: &[f32]) -> Result<()>;
 
     /// No more will come.
     #[doc(hidden)]
@@ -46,8 +46,8 @@ impl Poll for Session {
         false
     }
 
-    fn accept(&mut self, samples: &[f32]) -> Result<()> {
-        self.accept_waveform(samples)
+    fn accept(&mut self, rate_hz: u32, samples: &[f32]) -> Result<()> {
+        self.accept_waveform(rate_hz, samples)
     }
 
     fn end(&mut self) {
@@ -68,8 +68,8 @@ impl Poll for Listener {
         self.go_on(features)
     }
 
-    fn accept(&mut self, samples: &[f32]) -> Result<()> {
-        self.accept_waveform(samples)
+    fn accept(&mut self, rate_hz: u32, samples: &[f32]) -> Result<()> {
+        self.accept_waveform(rate_hz, samples)
     }
 
     fn end(&mut self) {
@@ -92,8 +92,8 @@ macro_rules! pass_on {
                 (**self).poll(features)
             }
 
-            fn accept(&mut self, samples: &[f32]) -> Result<()> {
-                (**self).accept(samples)
+            fn accept(&mut self, rate_hz: u32, samples: &[f32]) -> Result<()> {
+                (**self).accept(rate_hz, samples)
             }
 
             fn end(&mut self) {

@@ -49,6 +49,8 @@ pub struct Lexicon {
     starts: Vec<u32>,
     /// Words below this are in byte order.
     num_sorted: usize,
+    /// The numbers of the others.
+    added: HashMap<String, WordId>,
     tree: PrefixTree,
     fingerprint: u64,
 }
@@ -92,6 +94,7 @@ impl Lexicon {
             text: text.to_owned(),
             starts,
             num_sorted: num_words,
+            added: HashMap::new(),
             tree: read_rows(rows, num_rows, num_words, tokens)?,
             fingerprint: fnv1a(FNV_OFFSET, text.as_bytes()),
         };
@@ -114,6 +117,7 @@ impl Lexicon {
             text: String::new(),
             starts: vec![0],
             num_sorted: words.len(),
+            added: HashMap::new(),
             tree: TreeBuilder::new(0).finish(),
             fingerprint: fingerprint(words.iter().copied()),
         };
@@ -162,10 +166,14 @@ impl Lexicon {
         if word.is_empty() || word.contains(char::is_whitespace) {
             return Err(Error::Usage { reason: format!("{word:?} is not one word") });
         }
+        let id = self.num_words() as WordId;
+        if id as usize >= self.num_sorted {
+            self.added.insert(word.to_owned(), id);
+        }
         self.text.push_str(word);
         self.text.push('\n');
         self.starts.push(self.text.len() as u32);
-        Ok(self.num_words() as WordId - 1)
+        Ok(id)
     }
 
     fn slice(&self, word: WordId) -> &str {
@@ -195,7 +203,7 @@ impl Lexicon {
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
-        (self.num_sorted as WordId..self.num_words() as WordId).find(|i| self.slice(*i) == text)
+        self.added.get(text).copied()
     }
 
     /// The pronunciations.

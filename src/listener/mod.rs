@@ -6,6 +6,7 @@ mod steps;
 
 use std::collections::VecDeque;
 
+use crate::audio::Intake;
 use crate::error::{Error, Result};
 use crate::features::{FeatureState, append};
 use crate::recognizer::{Recognizer, StreamOptions};
@@ -42,9 +43,10 @@ enum Next {
 }
 
 /// One stream without end, as a state: it accepts samples, an [`Engine`](crate::Engine) computes what it has, and then it has
-/// events. It accepts samples at the model's rate; [`Resampler`](crate::audio::Resampler) makes them of any other.
+/// events.
 pub struct Listener {
     session: Session,
+    intake: Intake,
     gate: Option<Gate>,
     alternatives: usize,
     partials: bool,
@@ -81,6 +83,7 @@ impl Listener {
         let endpoints = options.endpoints.as_ref();
         let gate = endpoints.map(|options| Gate::new(recognizer, &session, options)).transpose()?;
         Ok(Self {
+            intake: Intake::new(session.sample_rate_hz()),
             session,
             gate,
             alternatives: options.alternatives,
@@ -98,12 +101,7 @@ impl Listener {
         })
     }
 
-    /// Rate of the samples it wants.
-    pub fn sample_rate_hz(&self) -> u32 {
-        self.session.sample_rate_hz()
-    }
-
-    /// Audio accepted since the start of the stream.
+    /// Audio accepted since the start of the stream; what a resampler holds, some 20 ms, comes later.
     pub fn time_s(&self) -> f64 {
         self.seconds(self.accepted)
     }
@@ -134,28 +132,37 @@ impl Listener {
         &mut self.session
     }
 
-    /// Accepts samples in [-1, 1] at [`Listener::sample_rate_hz`], which the next
-    /// [`Engine::advance`](crate::Engine::advance) hears.
+    /// Accepts samples in [-1, 1] and their rate, 8 to 192 kHz, which the next [`Engine::advance`](crate::Engine::advance) hears.
     ///
     /// # Errors
-    /// [`Error::Samples`] if one is not finite (nothing of the call is accepted then), [`Error::Usage`] after
-    /// [`Listener::finish`].
-    pub fn accept_waveform(&mut self, samples: &[f32]) -> Result<()> {
+    /// As [`Session::accept_waveform`]; [`Error::Usage`] after [`Listener::finish`].
+    pub fn accept_waveform(&mut self, rate_hz: u32, samples: &[f32]) -> Result<()> {
         if self.finished {
             let reason = "audio after finish; call reset first";
             return Err(Error::Usage { reason: reason.into() });
         }
-        FeatureState::check(samples, self.accepted)?;
+        let heard = self.intake.accept(rate_hz, samples)?;
+        FeatureState::check(heard, self.accepted)?;
         self.pending.drain(..self.taken);
         self.taken = 0;
-        append(&mut self.pending, samples);
-        self.accepted += samples.len() as u64;
+        append(&mut self.pending, heard);
+        self.accepted += heard.len() as u64;
         Ok(())
+    }
+
+    /// What a resampler holds belongs to what ends here.
+    fn flush(&mut self) {
+        let rest = self.intake.flush();
+        append(&mut self.pending, rest);
+        self.accepted += rest.len() as u64;
     }
 
     /// Ends the segment here, with endpoints or without: the padding of the model is heard, so that the last word comes out, and
     /// listening goes on as if a stream began, times apart. As when a device is lost or a caller has said all.
     pub fn cut(&mut self) {
+        if !self.finished {
+            self.flush();
+        }
         self.mark(Mark::Cut);
     }
 
@@ -168,6 +175,9 @@ impl Listener {
     /// The stream is over: the next [`Engine::advance`](crate::Engine::advance) settles the last segment. [`Event::Final`] comes
     /// if it has words, or if there are no endpoints.
     pub fn finish(&mut self) {
+        if !self.finished {
+            self.flush();
+        }
         self.mark(Mark::Finish);
         self.finished = true;
     }
@@ -190,6 +200,7 @@ impl Listener {
 
     /// Back to the start of a new stream with the same options; memory is kept.
     pub fn reset(&mut self) {
+        self.intake.reset();
         self.session.reset();
         self.session.skip(0);
         if let Some(gate) = &mut self.gate {
@@ -212,6 +223,7 @@ impl Listener {
     /// Bytes that this stream holds besides the shared model and the engine.
     pub fn num_bytes(&self) -> usize {
         self.session.num_bytes()
+            + self.intake.num_bytes()
             + self.pending.capacity() * size_of::<f32>()
             + self.gate.as_ref().map_or(0, Gate::num_bytes)
             + self.events.capacity() * size_of::<Event>()

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::audio::{AudioSource, Resampler};
+use crate::audio::AudioSource;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::recognizer::{Recognizer, StreamOptions};
@@ -145,15 +145,15 @@ impl Capture {
         recognizer: &Recognizer,
         options: &PipelineOptions,
     ) -> Result<Pipeline> {
-        let listener = recognizer.listener(&options.stream)?;
-        let resampler = Resampler::new(self.rate_hz, listener.sample_rate_hz())?;
+        let mut listener = recognizer.listener(&options.stream)?;
+        listener.accept_waveform(self.rate_hz, &[])?; // refuses a rate out of range
         let (event_sender, events) = bounded(EVENTS);
         let engine = Engine::new(recognizer);
         let gone = Arc::<AtomicBool>::default();
         let worker = worker::Worker::new(
             engine,
             listener,
-            resampler,
+            self.rate_hz,
             event_sender,
             Arc::clone(&gone),
             options.status,
@@ -200,8 +200,8 @@ impl Pipeline {
         options: &PipelineOptions,
     ) -> Result<Self> {
         // Refuse before anything is read.
-        recognizer.listener(&options.stream)?;
-        Resampler::new(source.sample_rate_hz(), recognizer.config().features.sample_rate_hz)?;
+        let mut listener = recognizer.listener(&options.stream)?;
+        listener.accept_waveform(source.sample_rate_hz(), &[])?;
         Capture::start(source, options.pace).transcribe(recognizer, options)
     }
 

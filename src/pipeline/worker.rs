@@ -7,7 +7,6 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::Message;
-use crate::audio::Resampler;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::listener::Listener;
@@ -16,8 +15,7 @@ use crate::transcript::Event;
 pub(super) struct Worker {
     engine: Engine,
     listener: Listener,
-    resampler: Resampler,
-    resampled: Vec<f32>,
+    rate_hz: u32,
     events: Sender<Event>,
     /// Whether the caller no longer listens.
     gone: Arc<AtomicBool>,
@@ -44,12 +42,12 @@ impl Worker {
     pub fn new(
         engine: Engine,
         listener: Listener,
-        resampler: Resampler,
+        rate_hz: u32,
         events: Sender<Event>,
         gone: Arc<AtomicBool>,
         status: bool,
     ) -> Self {
-        Self { engine, listener, resampler, resampled: Vec::new(), events, gone, status }
+        Self { engine, listener, rate_hz, events, gone, status }
     }
 
     pub fn run(mut self, messages: &Receiver<Message>, spares: &Sender<Vec<f32>>) {
@@ -69,9 +67,8 @@ impl Worker {
             }
             match message {
                 Message::Piece { samples, captured } => {
-                    self.resampled.clear();
-                    self.resampler.process_into(&samples, &mut self.resampled)?;
-                    self.hear()?;
+                    self.listener.accept_waveform(self.rate_hz, &samples)?;
+                    self.advance()?;
                     if self.status {
                         self.tell_status(&samples, captured)?;
                     }
@@ -79,7 +76,6 @@ impl Worker {
                 }
                 Message::Lost { seconds } => self.send(Event::Overrun { lost_s: seconds })?,
                 Message::Interrupted(message) => {
-                    self.hear_rest()?;
                     self.listener.cut();
                     self.advance()?;
                     self.send(Event::Warning { message })?;
@@ -89,20 +85,7 @@ impl Worker {
                 Message::Stop => break,
             }
         }
-        self.hear_rest()?;
         self.listener.finish();
-        self.advance()
-    }
-
-    /// What is still inside the resampler.
-    fn hear_rest(&mut self) -> Result<()> {
-        self.resampled.clear();
-        self.resampler.finish_into(&mut self.resampled)?;
-        self.hear()
-    }
-
-    fn hear(&mut self) -> Result<()> {
-        self.listener.accept_waveform(&self.resampled)?;
         self.advance()
     }
 

@@ -15,6 +15,8 @@ use crate::tokens::TokenId;
 #[doc(hidden)]
 pub const DEFAULT_BOOST: f32 = 3.0;
 const MAX_BOOST: f32 = 20.0;
+/// Nobody says a longer one at a breath; that of a whole file is a mistake.
+const MAX_WORDS: usize = 100;
 /// Pronunciations of a word that the lexicon lacks, and of each word among bare tokens.
 const GUESSES: usize = 3;
 /// Ways to speak a phrase, among bare tokens.
@@ -74,6 +76,10 @@ fn parse(name: &Path, text: &str) -> Result<Vec<Phrase>> {
             phones.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
             return Err(refuse("no word".into()));
+        }
+        if words.len() > MAX_WORDS {
+            let reason = format!("{} words; write phrases of at most {MAX_WORDS}", words.len());
+            return Err(refuse(reason));
         }
         if content.contains('=') && (words.len() != 1 || phones.is_empty()) {
             return Err(refuse("a pronunciation is written: word = PH PH".into()));
@@ -261,6 +267,7 @@ mod tests {
             ("word =", 1, "word = PH"),
             ("= T UW", 1, "no word"),
             ("", 1, "no words"),
+            (&format!("fine\n{}", "word ".repeat(101)), 2, "at most 100"),
         ] {
             let message = parse(Path::new("list.txt"), list).unwrap_err().to_string();
             assert!(message.contains(&format!("list.txt: line {line}")), "{message}");

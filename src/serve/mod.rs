@@ -4,15 +4,15 @@ mod access;
 mod appended;
 mod ask;
 mod connections;
-mod deepgram;
+pub mod deepgram;
 mod failure;
 mod fair;
 mod limits;
 pub mod load;
 mod metrics;
-mod openai;
+pub mod openai;
 mod page;
-mod pcm;
+pub mod pcm;
 mod recording;
 mod routes;
 mod scheduler;
@@ -22,7 +22,7 @@ mod stream;
 pub mod tls;
 mod upload;
 mod vosk;
-mod wyoming;
+pub mod wyoming;
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ pub struct Settings {
 }
 
 /// What all connections share.
-struct Server {
+pub struct Server {
     settings: Settings,
     recognizer: Recognizer,
     pool: Pool,

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use vivavoce::audio::Resampler;
 use vivavoce::transcript::{Event, Partial};
 use vivavoce::{Engine, Listener, Recognizer, StreamOptions};
 
@@ -81,8 +80,6 @@ pub(super) struct Slot {
     id: u64,
     listener: Listener,
     rate_hz: u32,
-    resampler: Resampler,
-    resampled: Vec<f32>,
     queue: VecDeque<Job>,
     opened: Instant,
     /// Audio that was heard.
@@ -122,17 +119,8 @@ impl Slot {
     }
 
     fn accept(&mut self, input: &Input) -> vivavoce::Result<()> {
-        self.resampled.clear();
         match input {
-            Input::Audio(samples) => self.resampler.process_into(samples, &mut self.resampled)?,
-            Input::Cut | Input::Finish => {
-                self.resampler.finish_into(&mut self.resampled)?;
-                self.resampler.reset();
-            }
-        }
-        self.listener.accept_waveform(&self.resampled)?;
-        match input {
-            Input::Audio(_) => {}
+            Input::Audio(samples) => self.listener.accept_waveform(self.rate_hz, samples)?,
             Input::Cut => self.listener.cut(),
             Input::Finish => self.listener.finish(),
         }
@@ -207,16 +195,14 @@ impl Pool {
     /// # Errors
     /// What the options or the rate have wrong.
     pub fn open(&self, rate_hz: u32, options: &StreamOptions) -> vivavoce::Result<Stream> {
-        let listener = self.recognizer.listener(options)?;
-        let resampler = Resampler::new(rate_hz, listener.sample_rate_hz())?;
+        let mut listener = self.recognizer.listener(options)?;
+        listener.accept_waveform(rate_hz, &[])?; // refuses a rate out of range
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (outputs, taken) = mpsc::unbounded_channel();
         let slot = Slot {
             id,
             listener,
             rate_hz,
-            resampler,
-            resampled: Vec::new(),
             queue: VecDeque::new(),
             opened: Instant::now(),
             heard_s: 0.0,

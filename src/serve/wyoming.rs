@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -27,10 +27,14 @@ const MAX_DATA_BYTES: usize = 1024 * 1024;
 const WRITE: Duration = Duration::from_secs(10);
 
 /// An event.
-struct Message {
-    kind: String,
-    data: Map<String, Value>,
-    payload: Vec<u8>,
+#[derive(Debug)]
+pub struct Message {
+    /// What it is.
+    pub kind: String,
+    /// What it says.
+    pub data: Map<String, Value>,
+    /// Sound.
+    pub payload: Vec<u8>,
 }
 
 /// What a client says between `audio-start` and `audio-stop`.
@@ -212,7 +216,11 @@ fn info(server: &Server) -> Value {
     })
 }
 
-async fn read(reader: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<Option<Message>> {
+/// The next message; none at the end.
+///
+/// # Errors
+/// What is wrong with it.
+pub async fn read(reader: &mut (impl AsyncBufRead + Unpin)) -> anyhow::Result<Option<Message>> {
     let mut line = Vec::new();
     (&mut *reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await?;
     if line.is_empty() {

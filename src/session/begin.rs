@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Phase, Session};
 use crate::attention::KeyValues;
+use crate::audio::Intake;
 use crate::config::{LatencyMode, ModelConfig, SearchConfig};
 use crate::error::{Error, Result};
 use crate::features::FeatureState;
@@ -138,6 +139,7 @@ impl Session {
         lexical: bool,
     ) -> Self {
         Self {
+            intake: Intake::new(recognizer.config().features.sample_rate_hz),
             features: FeatureState::default(),
             encoder: recognizer.model.encoder_state(),
             memory: KeyValues::default(),

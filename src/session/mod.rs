@@ -6,6 +6,7 @@ mod words;
 mod written;
 
 use crate::attention::{KeyValues, Window};
+use crate::audio::Intake;
 use crate::config::LatencyMode;
 use crate::error::{Error, Result};
 use crate::features::FeatureState;
@@ -43,7 +44,7 @@ impl Phase {
 /// let recognizer = Recognizer::load("models/en-small")?;
 /// let mut engine = Engine::new(&recognizer);
 /// let mut session = recognizer.session(&StreamOptions::default())?;
-/// session.accept_waveform(&[0.0; 16_000])?;
+/// session.accept_waveform(44_100, &[0.0; 44_100])?;
 /// engine.advance(&mut [&mut session])?;
 /// println!("{}", session.partial().partial);
 /// session.finish();
@@ -54,6 +55,7 @@ impl Phase {
 /// ```
 pub struct Session {
     recognizer: Recognizer,
+    intake: Intake,
     features: FeatureState,
     encoder: EncoderState,
     memory: KeyValues,
@@ -91,7 +93,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Rate of the samples it wants.
+    /// Rate of the samples that the network hears.
     #[doc(hidden)]
     pub fn sample_rate_hz(&self) -> u32 {
         self.recognizer.config().features.sample_rate_hz
@@ -121,13 +123,14 @@ impl Session {
         self.samples
     }
 
-    /// Accepts samples in [-1, 1] at [`Session::sample_rate_hz`], which the next [`Engine::advance`](crate::Engine::advance) hears.
-    /// The result does not depend on how the samples are split into calls.
+    /// Accepts samples in [-1, 1] and their rate, 8 to 192 kHz, which the next [`Engine::advance`](crate::Engine::advance) hears;
+    /// they are resampled to the rate of the model, unless they have it. The result does not depend on how the samples are split
+    /// into calls.
     ///
     /// # Errors
-    /// [`Error::Samples`] if one is not finite (nothing of the call is accepted then), [`Error::Usage`] after
-    /// [`Session::finish`].
-    pub fn accept_waveform(&mut self, samples: &[f32]) -> Result<()> {
+    /// [`Error::Samples`] if one is not finite or the rate out of range (nothing of the call is accepted then), [`Error::Usage`]
+    /// after [`Session::finish`].
+    pub fn accept_waveform(&mut self, rate_hz: u32, samples: &[f32]) -> Result<()> {
         let fix = match self.phase {
             Phase::Open => None,
             Phase::Settled => Some("audio after settle; call next_segment first"),
@@ -136,8 +139,9 @@ impl Session {
         if let Some(fix) = fix {
             return Err(Error::Usage { reason: fix.into() });
         }
-        self.features.accept(samples)?;
-        self.samples += samples.len() as u64;
+        let heard = self.intake.accept(rate_hz, samples)?;
+        self.features.accept(heard)?;
+        self.samples += heard.len() as u64;
         Ok(())
     }
 
@@ -153,6 +157,9 @@ impl Session {
         if self.phase.has_ended() {
             return;
         }
+        let rest = self.intake.flush();
+        self.features.accept_checked(rest);
+        self.samples += rest.len() as u64;
         let padding_ms = self.recognizer.config().streaming.tail_padding_ms;
         self.features.accept_silence((padding_ms * self.sample_rate_hz() as f32 / 1000.0) as usize);
         self.phase = Phase::Ending;
@@ -221,6 +228,7 @@ impl Session {
 
     /// Back to the start of a new stream with the same options; memory is kept.
     pub fn reset(&mut self) {
+        self.intake.reset();
         self.features.reset();
         self.recognizer.model.reset_encoder(&mut self.encoder);
         self.memory.reset();
@@ -284,6 +292,7 @@ impl Session {
         self.encoder.num_bytes()
             + self.memory.num_bytes()
             + self.search.num_bytes()
+            + self.intake.num_bytes()
             + self.features.num_bytes()
             + self.frames.capacity() * size_of::<f32>()
             + words.iter().map(|w| w.capacity() * size_of::<Word>()).sum::<usize>()

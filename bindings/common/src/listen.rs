@@ -1,6 +1,5 @@
 //! A stream of any rate, heard as it comes.
 
-use vivavoce::audio::Resampler;
 use vivavoce::transcript::Event;
 use vivavoce::{Error, Listener, Result};
 
@@ -10,13 +9,11 @@ use crate::shared::Shared;
 /// Seconds of audio after which a long call is asked whether to go on.
 const PIECE_S: u32 = 2;
 
-/// A listener behind a resampler. What computes is lent for each call, so a stream is small.
+/// A listener. What computes is lent for each call, so a stream is small.
 #[derive(Debug)]
 pub struct Stream {
     rate_hz: u32,
     listener: Listener,
-    resampler: Resampler,
-    resampled: Vec<f32>,
     finished: bool,
 }
 
@@ -26,9 +23,10 @@ impl Stream {
     /// # Errors
     /// What the options or the rate do not fit.
     pub fn new(shared: &Shared, options: &Options, rate_hz: u32) -> Result<Self> {
-        let listener = shared.recognizer().listener(&shared.stream_options(options, true)?)?;
-        let resampler = Resampler::new(rate_hz, listener.sample_rate_hz())?;
-        Ok(Self { rate_hz, listener, resampler, resampled: Vec::new(), finished: false })
+        let options = shared.stream_options(options, true)?;
+        let mut listener = shared.recognizer().listener(&options)?;
+        listener.accept_waveform(rate_hz, &[])?; // refuses a rate out of range
+        Ok(Self { rate_hz, listener, finished: false })
     }
 
     /// Samples a second that it wants.
@@ -52,9 +50,7 @@ impl Stream {
         }
         shared.with_engine(|engine| {
             for piece in samples.chunks((self.rate_hz * PIECE_S) as usize) {
-                self.resampled.clear();
-                self.resampler.process_into(piece, &mut self.resampled)?;
-                self.listener.accept_waveform(&self.resampled)?;
+                self.listener.accept_waveform(self.rate_hz, piece)?;
                 engine.advance(&mut [&mut self.listener])?;
                 if !go_on() {
                     break;
@@ -72,9 +68,6 @@ impl Stream {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(());
         }
-        self.resampled.clear();
-        self.resampler.finish_into(&mut self.resampled)?;
-        self.listener.accept_waveform(&self.resampled)?;
         self.listener.finish();
         self.advance(shared)
     }
@@ -95,7 +88,6 @@ impl Stream {
     /// Back to the start of a new stream with the same options.
     pub fn reset(&mut self) {
         self.listener.reset();
-        self.resampler.reset();
         self.finished = false;
     }
 

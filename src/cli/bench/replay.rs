@@ -146,7 +146,7 @@ impl Replay<'_> {
             if left_s.is_finite() { (left_s * f64::from(*rate_hz)) as usize } else { usize::MAX };
         let last = samples.len().min(first.saturating_add(most.max(1)));
         let session = self.recognizer.session(self.options)?;
-        let to_hz = session.sample_rate_hz();
+        let to_hz = self.recognizer.sample_rate_hz();
         let heard_s = (last - first) as f64 / f64::from(*rate_hz);
         Ok(Some(Stream {
             session,
@@ -186,7 +186,7 @@ impl Replay<'_> {
                 stream.resampler.finish_into(&mut heard)?;
             }
             self.out.resample += clock().saturating_sub(before);
-            stream.session.accept_waveform(&heard)?;
+            stream.session.accept_waveform(self.recognizer.sample_rate_hz(), &heard)?;
             self.out.audio_s += (end - stream.next) as f64 / rate;
             stream.next = end;
             if end == stream.last {

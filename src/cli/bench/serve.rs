@@ -67,7 +67,7 @@ pub fn run(arguments: &BenchServeArguments) -> anyhow::Result<bool> {
     let mut bench = Bench {
         arguments,
         options: options.endpoints(endpoints).partials(false),
-        rate_hz: recognizer.listener(&StreamOptions::default())?.sample_rate_hz(),
+        rate_hz: recognizer.sample_rate_hz(),
         recognizer,
         clips: Vec::new(),
         speeches: Vec::new(),
@@ -189,7 +189,7 @@ impl Bench<'_> {
                 let piece = sound.get(from..).unwrap_or_default();
                 let piece = &piece[..piece.len().min(step)];
                 let samples: Vec<f32> = piece.iter().map(|s| f32::from(*s) / 32_768.0).collect();
-                listener.accept_waveform(&samples)?;
+                listener.accept_waveform(self.rate_hz, &samples)?;
             }
             if from + step > longest {
                 listeners.iter_mut().for_each(Listener::finish);

@@ -43,10 +43,7 @@ pub fn gather(arguments: &InputArguments) -> anyhow::Result<(Vec<Entry>, bool)> 
     }
     anyhow::ensure!(!found.0.is_empty(), "nothing to transcribe: the list is empty");
     let first = found.0[0].0.path.clone();
-    let names = assign(&found.0.iter().map(|(origin, _)| origin.clone()).collect::<Vec<_>>());
-    let all = found.0.into_iter().zip(names);
-    let mut entries: Vec<_> =
-        all.map(|((origin, audio), name)| Entry { name, shown: origin.path, audio }).collect();
+    let mut entries = found.entries();
     if let Some(shard) = arguments.shard {
         let mut place = 0..;
         entries.retain(|_| place.next().is_some_and(|i: usize| i % shard.count == shard.index));
@@ -58,10 +55,18 @@ pub fn gather(arguments: &InputArguments) -> anyhow::Result<(Vec<Entry>, bool)> 
     Ok((entries, !one))
 }
 
+/// What was named so far.
 #[derive(Default)]
-struct Found(Vec<(Origin, Audio)>);
+pub struct Found(Vec<(Origin, Audio)>);
 
 impl Found {
+    /// All of it, with names that differ.
+    pub fn entries(self) -> Vec<Entry> {
+        let names = assign(&self.0.iter().map(|(origin, _)| origin.clone()).collect::<Vec<_>>());
+        let all = self.0.into_iter().zip(names);
+        all.map(|((origin, audio), name)| Entry { name, shown: origin.path, audio }).collect()
+    }
+
     fn file(&mut self, path: &Path, below: &Path) {
         let below = if path == Path::new("-") { "stdin".into() } else { text(below) };
         let origin = Origin { id: None, path: text(path), below, excerpt_ms: None };
@@ -101,14 +106,20 @@ impl Found {
     }
 
     fn list(&mut self, path: &Path) -> anyhow::Result<()> {
-        let name = text(path);
-        let unreadable = || format!("cannot read the list {name}");
+        let unreadable = || format!("cannot read the list {}", text(path));
         let mut bytes = Vec::new();
         if path == Path::new("-") {
             std::io::stdin().read_to_end(&mut bytes).with_context(unreadable)?;
         } else {
             bytes = std::fs::read(path).with_context(unreadable)?;
         }
+        self.lines(path, &bytes);
+        Ok(())
+    }
+
+    /// Adds what the lines of a list name, or what is wrong with them; the ending of its `path` says of what kind it is.
+    pub fn lines(&mut self, path: &Path, bytes: &[u8]) {
+        let name = text(path);
         let folder = path.parent().unwrap_or(Path::new(""));
         let kaldi = extension(path).as_deref() == Some("scp");
         let mut ids: HashSet<String> =
@@ -138,7 +149,6 @@ impl Found {
                 self.path(&resolve(folder, Path::new(line)));
             }
         }
-        Ok(())
     }
 
     fn path(&mut self, path: &Path) {

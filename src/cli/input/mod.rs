@@ -3,7 +3,7 @@
 mod entry;
 mod excerpt;
 mod heard;
-mod list;
+pub mod list;
 mod names;
 
 pub use entry::Entry;

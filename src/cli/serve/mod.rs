@@ -1,6 +1,6 @@
 //! `vivavoce serve`.
 
-mod config;
+pub mod config;
 
 use std::io::IsTerminal;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Deepgram's `/v1/listen`: live over a socket, or a file at once.
 
-mod query;
+pub mod query;
 mod results;
 
 use std::sync::Arc;

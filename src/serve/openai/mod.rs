@@ -2,7 +2,7 @@
 
 mod answer;
 mod form;
-mod realtime;
+pub mod realtime;
 
 use std::fmt::Write;
 use std::sync::Arc;

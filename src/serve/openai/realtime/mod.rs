@@ -1,6 +1,6 @@
 //! `OpenAI`'s Realtime interface, for transcription only: audio is appended as base64, text comes as deltas that are never taken back.
 
-mod config;
+pub mod config;
 mod turns;
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(400);
 const MAX_PIECE_S: f64 = 1.2;
 
 /// What is wrong with a client's event; the session goes on.
-struct Fault {
+pub struct Fault {
     code: &'static str,
     message: String,
     param: Option<&'static str>,
