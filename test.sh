@@ -36,18 +36,21 @@ if [ ! -f models/en-small/model.safetensors ]; then
 else
     all="--features media,tls$microphone"
 fi
+# The program with everything runs all tests; the library alone, and the program with nothing more, what differs there.
 # shellcheck disable=SC2086
-for features in "$default" --no-default-features "--no-default-features --features cli" "$all"; do
+for features in --no-default-features "--no-default-features --features cli" "$all"; do
     step cargo clippy --quiet --all-targets $features -- -D warnings
 done
-# shellcheck disable=SC2086
-step cargo test --quiet $default
 step cargo test --quiet --lib --no-default-features
-step cargo test --quiet --lib --test integration --no-default-features --features cli
-step cargo test --quiet $default --test integration public:: -- --ignored
-step cargo test --quiet $default --test integration package:: -- --ignored
+step cargo test --quiet --test integration --no-default-features --features cli -- media:: cli:: cli_listen:: cli_bench:: rules::
+# The last, since other tests run this program.
 # shellcheck disable=SC2086
-step cargo test --quiet --lib --test integration $all
+step cargo test --quiet $all
+# shellcheck disable=SC2086
+step cargo test --quiet $all --test integration -- --ignored public:: package::
+if [ -d fuzz ]; then
+    VIVAVOCE_FUZZ_SECONDS=2 step cargo test --quiet --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}"
+fi
 # shellcheck disable=SC2086
 RUSTDOCFLAGS="-D warnings" step cargo doc --quiet --no-deps --lib $all
 

@@ -325,8 +325,10 @@ pub fn load_model(folder: &Path) -> Model {
 }
 
 /// The root of the repository.
+/// The repository's, also for the crate in `fuzz/`.
 pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().find(|folder| folder.join("audio-samples").is_dir()).unwrap_or(own).into()
 }
 
 /// The folder of the trained model. Where it is absent that must be said, by `VIVAVOCE_WITHOUT_MODEL=1`, for tests to pass without it.
