@@ -57,6 +57,9 @@ pub struct Final {
     /// The same as `text` has them, with digits and marks, where those were asked for: a number is one word of the times of all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub written: Vec<TimedWord>,
+    /// Under a grammar, the tags of what was said, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Other readings, best first, where more than one was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,

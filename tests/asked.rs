@@ -40,6 +40,19 @@ fn a_grammar_gives_one_of_its_phrases_or_unknown() {
 }
 
 #[test]
+fn tags_of_a_grammar_come_with_the_phrase_in_the_order_in_which_it_was_said() {
+    let Some(recognizer) = real() else { return };
+    let rules = "#JSGF V1.0;\ngrammar clocks;\n
+        public <clock> = the <what> on the wall is <number> minutes (slow {slow} | fast {fast}) {late};\n
+        <what> = clock {the clock} | picture {the picture};";
+    let options = StreamOptions::default().grammar(recognizer.grammar("rules", rules).unwrap());
+    let found = result(recognizer, &clip("clock-float32-16000-mono.wav"), &options, 0);
+    assert_eq!(found.text, "the clock on the wall is ten minutes slow");
+    assert_eq!(found.tags, ["the clock", "10", "slow", "late"]);
+    assert!(result(recognizer, &clip(HARBOUR), &options, 0).tags.is_empty());
+}
+
+#[test]
 fn a_grammar_is_a_choice_of_the_whole_stream() {
     let Some(recognizer) = real() else { return };
     let grammar = recognizer.grammar("phrases", "yes\nno").unwrap();

@@ -24,7 +24,7 @@ impl Intake {
     /// [`Error::Samples`](crate::Error::Samples) if the rate is out of range or a sample is not finite; nothing of the call is
     /// accepted then.
     pub fn accept<'a>(&'a mut self, rate_hz: u32, samples: &'a [f32]) -> Result<&'a [f32]> {
-        let before = self.resampler.as_ref().map_or(self.to_hz, |r| r.from_hz());
+        let before = self.resampler.as_ref().map_or(self.to_hz, |r| r.rate_hz());
         self.resampled.clear();
         if rate_hz == before {
             let Some(resampler) = &mut self.resampler else { return Ok(samples) };

@@ -79,7 +79,7 @@ impl Resampler {
     }
 
     /// Rate of what it accepts.
-    pub(crate) fn from_hz(&self) -> u32 {
+    pub(crate) fn rate_hz(&self) -> u32 {
         self.from_hz
     }
 

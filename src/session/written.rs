@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::config::Units;
-use crate::search::Word;
+use crate::search::{Constraint, Word};
 use crate::text::{Around, Sentence, Shaping, SpokenWord, Written};
 use crate::transcript::{Final, TimedWord, join};
 
@@ -63,10 +63,17 @@ impl Session {
             text,
             result: self.told(timed),
             written: self.told(written),
+            tags: self.tags(words),
             time: self.stream_s(self.time_s()),
             ..Final::default()
         };
         (segment, goes_on)
+    }
+
+    /// What a grammar tells of its phrase.
+    fn tags(&self, words: &[Word]) -> Vec<String> {
+        let Constraint::Grammar(grammar) = &self.constraint else { return Vec::new() };
+        grammar.tags(&words.iter().map(|word| grammar.word(word.id)).collect::<Vec<_>>())
     }
 
     /// The same words, which are `timed`, as they are written; and whether their last sentence goes on.

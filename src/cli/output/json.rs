@@ -29,6 +29,8 @@ struct Segment<'a> {
     end: f64,
     text: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     alternatives: &'a [Alternative],
 }
 
@@ -40,6 +42,7 @@ impl<'a> Document<'a> {
                 start: start as f64 / 1000.0,
                 end: end as f64 / 1000.0,
                 text: &segment.text,
+                tags: &segment.tags,
                 alternatives: &segment.alternatives,
             }
         });

@@ -78,7 +78,7 @@ pub fn flags(text: &str, given: &ArgMatches) -> Result<Vec<OsString>, String> {
 
 /// Number of the line that holds byte `at`.
 fn line_of(text: &str, at: usize) -> usize {
-    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+    1 + text.get(..at).unwrap_or(text).matches('\n').count()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Which words are settled.
 
-use super::super::grammar::SILENCE_COST;
 use super::super::hypothesis::{History, NONE, Path};
 use super::super::{Constraint, UNKNOWN_ID};
 use super::{BeamSearch, SearchScratch, sort};
@@ -58,9 +57,8 @@ impl BeamSearch {
         if let Some(hotwords) = &self.hotwords {
             self.closed.iter_mut().for_each(|path| path.score -= hotwords.held(path.cursor));
         }
-        if let Constraint::Grammar(_) = self.constraint {
-            let silent = self.closed.iter_mut().filter(|path| path.num_words == 0);
-            silent.for_each(|path| path.score -= SILENCE_COST);
+        if let Constraint::Grammar(grammar) = &self.constraint {
+            self.closed.iter_mut().for_each(|path| path.score -= grammar.end_cost(path));
         }
         self.rank();
         if let Some(best) = self.closed.first() {

@@ -1,8 +1,10 @@
 //! A grammar as a constraint: a finite automaton over words; what fits none of its phrases is `[unk]`.
 
+mod number;
 mod parse;
+mod tags;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use super::hypothesis::Path as Hypothesis;
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};
 use crate::lexicon::{Lexicon, PrefixTree, ROOT, WordId};
-use parse::{Expression, Rules};
+use parse::{COST_STEP, Expression, Rules};
 
 /// What is said where no phrase fits.
 pub const UNKNOWN_PHRASE: &str = "[unk]";
@@ -28,7 +30,7 @@ const UNKNOWN_BEGIN_COST: f32 = 5.0;
 /// Other speech may have so many more tokens than a phrase before the rest of them is free.
 const TOKENS_BEYOND: u32 = 2;
 /// What it costs to say nothing.
-pub(super) const SILENCE_COST: f32 = 3.0;
+const SILENCE_COST: f32 = 3.0;
 const MAX_STATES: usize = 100_000;
 /// Arcs of the automaton, and parts of expressions that it is made of.
 const MAX_ARCS: usize = 1_000_000;
@@ -49,6 +51,8 @@ pub struct Grammar {
 pub struct GrammarConstraint {
     lexicon: Arc<Lexicon>,
     states: Arc<[State]>,
+    /// What tags are read by; none where there are no tags.
+    rules: Option<Arc<Rules>>,
     unknown_cost: f32,
 }
 
@@ -56,16 +60,19 @@ pub struct GrammarConstraint {
 struct State {
     /// Pronunciations of the words that may come.
     tree: PrefixTree,
-    /// By rising word: where it leads.
-    next: Vec<(WordId, u32)>,
-    /// Whether a phrase may end here.
-    is_end: bool,
+    /// By rising word: where it leads, and at what cost.
+    next: Vec<(WordId, Leads)>,
+    /// What it costs to end here, in nats, if a phrase may.
+    end: Option<f32>,
 }
 
-/// Arcs of a nondeterministic automaton; without a word it is passed for nothing.
+/// Where a word leads, and what it costs, in [`COST_STEP`]s.
+type Leads = (u32, i32);
+
+/// Arcs of a nondeterministic automaton with costs in [`COST_STEP`]s; without a word it is passed at once.
 #[derive(Default)]
 struct Builder {
-    arcs: Vec<Vec<(Option<WordId>, usize)>>,
+    arcs: Vec<Vec<(Option<WordId>, i32, usize)>>,
     open: Vec<String>,
     parts: usize,
     depth: usize,
@@ -73,9 +80,10 @@ struct Builder {
 }
 
 impl Grammar {
-    /// Reads a list of phrases, one a line, or rules of JSGF: `public <go> = (lights | lamp) [please] <how>;` with alternatives,
-    /// groups, options, `+` and `*` behind what may come several times, and references that do not lead back to themselves. A phrase is what a public rule allows, or the first
-    /// rule where none is public. `name` is the grammar's in messages.
+    /// Reads a list of phrases, one a line, or rules of JSGF: `public <go> = (lights | /0.1/ lamp) [please] <how> {tag};` with
+    /// alternatives and their weights, groups, options, `+` and `*` behind what may come several times, tags, and references that do
+    /// not lead back to themselves. `<number>`, `<digit>` and `<digits>` need no rule; what they were is a tag. A phrase is what a
+    /// public rule allows, or the first rule where none is public. `name` is the grammar's in messages.
     ///
     /// # Errors
     /// [`Error::List`] naming the line.
@@ -104,7 +112,7 @@ impl Grammar {
         let (start, end) = (builder.state(), builder.state());
         self.add(&self.rules.root, start, end, &mut builder, &lexicon)?;
         let (table, ends) = self.deterministic(&mut builder, start, end)?;
-        if ends[0] {
+        if ends[0].is_some() {
             return Err(Error::line(
                 &self.name,
                 1,
@@ -116,9 +124,10 @@ impl Grammar {
         let trees = lexicon.trees_of_sets(&sets);
         let states = table.into_iter().zip(ends).zip(trees);
         let states = states
-            .map(|((next, is_end), tree)| State { tree, next: next.into_iter().collect(), is_end })
+            .map(|((next, end), tree)| State { tree, next: next.into_iter().collect(), end })
             .collect();
-        Ok(GrammarConstraint { lexicon, states, unknown_cost: DEFAULT_UNKNOWN_COST })
+        let rules = self.rules.have_tags().then(|| Arc::new(self.rules.clone()));
+        Ok(GrammarConstraint { lexicon, states, rules, unknown_cost: DEFAULT_UNKNOWN_COST })
     }
 
     fn add(
@@ -140,19 +149,25 @@ impl Grammar {
                 let id = lexicon.word_id(word).ok_or_else(|| {
                     Error::line(&self.name, line, format!("{word:?} is not in the lexicon"))
                 })?;
-                builder.arcs[from].push((Some(id), to));
+                builder.arcs[from].push((Some(id), 0, to));
             }
             Expression::Optional(inner) => {
-                builder.arcs[from].push((None, to));
+                builder.arcs[from].push((None, 0, to));
                 self.add(inner, from, to, builder, lexicon)?;
             }
             Expression::Repeated(inner) => {
                 let (begin, end) = (builder.state(), builder.state());
-                builder.arcs[from].push((None, begin));
+                builder.arcs[from].push((None, 0, begin));
                 self.add(inner, begin, end, builder, lexicon)?;
-                builder.arcs[end].push((None, begin));
-                builder.arcs[end].push((None, to));
+                builder.arcs[end].push((None, 0, begin));
+                builder.arcs[end].push((None, 0, to));
             }
+            Expression::Costly(cost, inner) => {
+                let begin = builder.state();
+                builder.arcs[from].push((None, *cost, begin));
+                self.add(inner, begin, to, builder, lexicon)?;
+            }
+            Expression::Tagged(inner, _) => self.add(inner, from, to, builder, lexicon)?,
             Expression::Alternatives(all) => {
                 for one in all {
                     self.add(one, from, to, builder, lexicon)?;
@@ -189,32 +204,36 @@ impl Grammar {
         Err(Error::line(&self.name, 1, "too many phrases"))
     }
 
-    /// States and whether a phrase may end there; the first is the start.
+    /// States, and what it costs to end there if a phrase may; the first is the start (Mohri 1997, "Finite-State Transducers in
+    /// Language and Speech Processing", for costs whose least is taken).
     #[expect(clippy::type_complexity, reason = "one call site")]
     fn deterministic(
         &self,
         builder: &mut Builder,
         start: usize,
         end: usize,
-    ) -> Result<(Vec<BTreeMap<WordId, u32>>, Vec<bool>)> {
-        let mut sets = vec![builder.closure(vec![start])];
-        let mut numbers: HashMap<Vec<usize>, u32> = HashMap::from([(sets[0].clone(), 0)]);
+    ) -> Result<(Vec<BTreeMap<WordId, Leads>>, Vec<Option<f32>>)> {
+        // What the start's own costs have in common would be paid by every phrase alike.
+        let mut sets = vec![builder.closure(vec![(start, 0)]).0];
+        let mut numbers: HashMap<Set, u32> = HashMap::from([(sets[0].clone(), 0)]);
         let (mut table, mut ends, mut arcs) = (Vec::new(), Vec::new(), 0);
         while let Some(set) = sets.get(table.len()).cloned() {
-            let mut targets: BTreeMap<WordId, Vec<usize>> = BTreeMap::new();
-            for (word, to) in set.iter().flat_map(|state| &builder.arcs[*state]) {
-                if let Some(word) = word {
-                    targets.entry(*word).or_default().push(*to);
+            let mut targets: BTreeMap<WordId, Set> = BTreeMap::new();
+            for (state, left) in &set {
+                for (word, cost, to) in &builder.arcs[*state] {
+                    if let Some(word) = word {
+                        targets.entry(*word).or_default().push((*to, left + cost));
+                    }
                 }
             }
             let mut next = BTreeMap::new();
             for (word, to) in targets {
-                let closure = builder.closure(to);
+                let (closure, least) = builder.closure(to);
                 let number = *numbers.entry(closure.clone()).or_insert(sets.len() as u32);
                 if number as usize == sets.len() {
                     sets.push(closure);
                 }
-                next.insert(word, number);
+                next.insert(word, (number, least));
                 if sets.len() > MAX_STATES || builder.looks > MAX_LOOKS {
                     return self.too_large();
                 }
@@ -224,11 +243,15 @@ impl Grammar {
                 return self.too_large();
             }
             table.push(next);
-            ends.push(set.contains(&end));
+            let left = set.iter().find(|(state, _)| *state == end).map(|(_, left)| *left);
+            ends.push(left.map(|left| left as f32 * COST_STEP));
         }
         Ok((table, ends))
     }
 }
+
+/// States of the nondeterministic automaton, each with its cost beyond the least.
+type Set = Vec<(usize, i32)>;
 
 impl Builder {
     fn state(&mut self) -> usize {
@@ -236,20 +259,31 @@ impl Builder {
         self.arcs.len() - 1
     }
 
-    /// All states that are reached without a word, sorted.
-    fn closure(&mut self, mut open: Vec<usize>) -> Vec<usize> {
-        let mut seen: HashSet<usize> = open.iter().copied().collect();
-        while let Some(state) = open.pop() {
-            self.looks += self.arcs[state].len() + 1;
-            for (_, to) in self.arcs[state].iter().filter(|arc| arc.0.is_none()) {
-                if seen.insert(*to) {
-                    open.push(*to);
+    /// All states that are reached without a word, sorted, with what each costs beyond the least, and the least.
+    fn closure(&mut self, mut open: Set) -> (Set, i32) {
+        let mut costs: HashMap<usize, i32> = HashMap::new();
+        for (state, cost) in &open {
+            let known = costs.entry(*state).or_insert(*cost);
+            *known = (*known).min(*cost);
+        }
+        while let Some((state, cost)) = open.pop() {
+            self.looks += 1;
+            if cost > costs[&state] {
+                continue; // A cheaper way was found since.
+            }
+            self.looks += self.arcs[state].len();
+            for (_, more, to) in self.arcs[state].iter().filter(|arc| arc.0.is_none()) {
+                let cost = cost.saturating_add(*more);
+                if costs.get(to).is_none_or(|known| cost < *known) {
+                    costs.insert(*to, cost);
+                    open.push((*to, cost));
                 }
             }
         }
-        let mut all: Vec<_> = seen.into_iter().collect();
+        let least = costs.values().copied().min().unwrap_or(0);
+        let mut all: Set = costs.into_iter().map(|(state, cost)| (state, cost - least)).collect();
         all.sort_unstable();
-        all
+        (all, least)
     }
 }
 
@@ -283,14 +317,27 @@ impl GrammarConstraint {
 
     /// Whether `path` is a phrase that nothing can follow.
     pub(super) fn is_over(&self, path: &Hypothesis) -> bool {
-        let over = |state: &State| state.is_end && state.next.is_empty();
+        let over = |state: &State| state.end.is_some() && state.next.is_empty();
         path.node == ROOT && self.states.get(path.cursor as usize).is_some_and(over)
     }
 
     /// Whether a stream may end with `path`: with a phrase, with none that is known, or with nothing.
     pub(super) fn is_complete(&self, path: &Hypothesis) -> bool {
-        let at_end = self.states.get(path.cursor as usize).is_none_or(|state| state.is_end);
+        let at_end = self.states.get(path.cursor as usize).is_none_or(|state| state.end.is_some());
         path.node == ROOT && (at_end || path.num_words == 0)
+    }
+
+    /// What it costs to end with `path`, in nats.
+    pub(super) fn end_cost(&self, path: &Hypothesis) -> f32 {
+        if path.num_words == 0 {
+            return SILENCE_COST;
+        }
+        self.states.get(path.cursor as usize).and_then(|state| state.end).unwrap_or(0.0)
+    }
+
+    /// The tags of a phrase, in the order in which what they stand behind was said.
+    pub fn tags(&self, words: &[&str]) -> Vec<String> {
+        self.rules.as_ref().map_or_else(Vec::new, |rules| tags::tags(rules, words))
     }
 
     /// Emits every token that some phrase has next, and, from the start on, any token as part of what is no phrase.
@@ -319,7 +366,9 @@ impl GrammarConstraint {
                 let mut path = inner;
                 path.score -= config.pronunciation_weight * ending.cost;
                 let found = state.next.binary_search_by_key(&ending.word, |next| next.0);
-                path.cursor = found.map_or(FILLER, |found| state.next[found].1);
+                let (cursor, cost) = found.map_or((FILLER, 0), |found| state.next[found].1);
+                path.cursor = cursor;
+                path.score -= cost as f32 * COST_STEP;
                 path.end_word(ending.word);
                 let word = Some(ending.word);
                 sink.push(Candidate { path, parent: step.parent, word, closed: false });

@@ -1,14 +1,18 @@
 //! Reading a grammar: a list of phrases, or rules in a part of JSGF (`JSpeech` Grammar Format, W3C Note of 5 June 2000).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::iter::Peekable;
 use std::path::Path;
 
+use super::number;
 use crate::error::{Error, Result};
 use crate::lexicon::spelt;
 
 /// Brackets inside each other; more are no grammar that somebody wrote.
 const MAX_NESTING: usize = 100;
+/// Nats in one unit of a cost; whole numbers, so that equal costs are equal.
+pub(super) const COST_STEP: f32 = 1.0 / 1024.0;
+const WEIGHTS: std::ops::RangeInclusive<f32> = 1e-6..=1e6;
 
 /// What may be said. Words are lower case.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +25,19 @@ pub(super) enum Expression {
     Optional(Box<Expression>),
     /// Once or more often.
     Repeated(Box<Expression>),
+    /// Less likely than what else may stand here, by so many [`COST_STEP`]s.
+    Costly(i32, Box<Expression>),
+    /// With something to be told when it is said.
+    Tagged(Box<Expression>, Tag),
+}
+
+/// What is told when something is said.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Tag {
+    /// What stands in the braces.
+    Text(String),
+    /// The number that the words are.
+    Number,
 }
 
 /// Rules by name, and what a phrase may be.
@@ -32,12 +49,33 @@ pub(super) struct Rules {
     pub words: BTreeMap<String, usize>,
 }
 
+impl Rules {
+    /// Whether anything is told of a phrase.
+    pub fn have_tags(&self) -> bool {
+        fn has(part: &Expression) -> bool {
+            match part {
+                Expression::Tagged(..) => true,
+                Expression::Word(_) | Expression::Rule(..) => false,
+                Expression::Sequence(all) | Expression::Alternatives(all) => all.iter().any(has),
+                Expression::Optional(inner)
+                | Expression::Repeated(inner)
+                | Expression::Costly(_, inner) => has(inner),
+            }
+        }
+        self.named.values().chain([&self.root]).any(has)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 enum Symbol {
     Word(String),
     Name(String),
     /// One of `= ; | ( ) [ ] + *`.
     Mark(char),
+    /// `/2.5/`.
+    Weight(f32),
+    /// `{what}`.
+    Tag(String),
 }
 
 /// Reads `text`, which is JSGF if it has a `<` or begins with `#JSGF`, else a list of phrases, one a line.
@@ -71,12 +109,21 @@ struct Parser<'a> {
     /// Open brackets.
     depth: usize,
     words: BTreeMap<String, usize>,
+    /// Rules that others name.
+    referred: HashSet<String>,
 }
 
 impl<'a> Parser<'a> {
     fn new(name: &'a Path, text: &str) -> Result<Self> {
         let symbols = symbols(name, text)?.into_iter().peekable();
-        Ok(Self { name, symbols, line: 1, depth: 0, words: BTreeMap::new() })
+        Ok(Self {
+            name,
+            symbols,
+            line: 1,
+            depth: 0,
+            words: BTreeMap::new(),
+            referred: HashSet::new(),
+        })
     }
 
     fn refuse<T>(&self, reason: impl Into<String>) -> Result<T> {
@@ -127,6 +174,22 @@ impl<'a> Parser<'a> {
                 return self.refuse(format!("<{rule}> is there twice"));
             }
         }
+        for (rule, text) in number::RULES {
+            if !named.contains_key(rule) && self.referred.contains(rule) {
+                let own = Parser::new(self.name, text)?.rules()?;
+                self.words.extend(own.words.into_keys().map(|word| (word, 1)));
+                for (name, expression) in own.named {
+                    let told = name == rule;
+                    let expression = Box::new(expression);
+                    let one = if told {
+                        Expression::Tagged(expression, Tag::Number)
+                    } else {
+                        *expression
+                    };
+                    named.insert(name, one);
+                }
+            }
+        }
         let root = match (public.is_empty(), first) {
             (false, _) => Expression::Alternatives(public),
             (true, Some(first)) => first,
@@ -136,11 +199,38 @@ impl<'a> Parser<'a> {
     }
 
     fn alternatives(&mut self) -> Result<Expression> {
-        let mut all = vec![self.sequence()?];
+        let mut all = vec![self.weighted()?];
         while self.symbols.next_if(|s| s.1 == Symbol::Mark('|')).is_some() {
-            all.push(self.sequence()?);
+            all.push(self.weighted()?);
         }
-        Ok(if all.len() == 1 { all.swap_remove(0) } else { Expression::Alternatives(all) })
+        let most = all.iter().filter_map(|(weight, _)| *weight).fold(0.0, f32::max);
+        if all.iter().any(|(weight, _)| weight.is_some() != (most > 0.0)) {
+            return self.refuse("either all alternatives have weights or none has");
+        }
+        let mut all = all.into_iter().map(|(weight, one)| match weight {
+            Some(weight) if weight < most => {
+                let cost = ((most / weight).ln() / COST_STEP).round() as i32;
+                Expression::Costly(cost, Box::new(one))
+            }
+            _ => one,
+        });
+        let (first, rest): (_, Vec<_>) = (all.next(), all.collect());
+        Ok(match first {
+            Some(first) if rest.is_empty() => first,
+            first => Expression::Alternatives(first.into_iter().chain(rest).collect()),
+        })
+    }
+
+    /// A sequence with the weight before it.
+    fn weighted(&mut self) -> Result<(Option<f32>, Expression)> {
+        let weight = match self.symbols.peek() {
+            Some((_, Symbol::Weight(weight))) => Some(*weight),
+            _ => None,
+        };
+        if weight.is_some() {
+            self.next();
+        }
+        Ok((weight, self.sequence()?))
     }
 
     fn sequence(&mut self) -> Result<Expression> {
@@ -148,7 +238,7 @@ impl<'a> Parser<'a> {
         loop {
             let open = match self.symbols.peek() {
                 Some((_, Symbol::Mark(mark))) if !['(', '['].contains(mark) => break,
-                None => break,
+                Some((_, Symbol::Weight(_) | Symbol::Tag(_))) | None => break,
                 Some(_) => self.next(),
             };
             let one = match open {
@@ -159,7 +249,10 @@ impl<'a> Parser<'a> {
                     self.words.entry(word.clone()).or_insert(self.line);
                     Expression::Word(word)
                 }
-                Some(Symbol::Name(rule)) => Expression::Rule(rule, self.line),
+                Some(Symbol::Name(rule)) => {
+                    self.referred.insert(rule.clone());
+                    Expression::Rule(rule, self.line)
+                }
                 open => {
                     if self.depth == MAX_NESTING {
                         return self.refuse("too many brackets inside each other");
@@ -175,7 +268,17 @@ impl<'a> Parser<'a> {
                     if optional { Expression::Optional(Box::new(inner)) } else { inner }
                 }
             };
-            all.push(self.repeated(one));
+            let mut one = self.repeated(one);
+            while let Some((_, Symbol::Tag(_))) = self.symbols.peek() {
+                if let Some(Symbol::Tag(tag)) = self.next() {
+                    one = Expression::Tagged(Box::new(one), Tag::Text(tag));
+                }
+            }
+            all.push(one);
+        }
+        if let Some((_, Symbol::Weight(_))) = self.symbols.peek() {
+            return self
+                .refuse("a weight stands at the beginning of an alternative: /2/ go | /1/ stop");
         }
         if all.is_empty() {
             return self.refuse("words are missing");
@@ -223,15 +326,30 @@ fn symbols(name: &Path, text: &str) -> Result<Vec<(usize, Symbol)>> {
             } else if "=;|()[]+*".contains(first) {
                 out.push((line, Symbol::Mark(first)));
                 rest = &rest[1..];
-            } else if "/{\"".contains(first) {
-                let reason = format!(
-                    "{first:?} is not supported here: use words, | ( ) [ ] + * and <rules>"
-                );
+            } else if first == '/' {
+                let (weight, after) = rest[1..].split_once('/').unwrap_or_default();
+                let number = weight.trim().parse().ok().filter(|w: &f32| WEIGHTS.contains(w));
+                let Some(number) = number else {
+                    let reason = format!(
+                        "a weight is written /2.5/ and lies in 0.000001..=1000000, not {weight:?}"
+                    );
+                    return Err(Error::line(name, line, reason));
+                };
+                out.push((line, Symbol::Weight(number)));
+                rest = after;
+            } else if first == '{' {
+                let Some((tag, after)) = tag(&rest[1..]) else {
+                    return Err(Error::line(name, line, "} is missing"));
+                };
+                out.push((line, Symbol::Tag(tag)));
+                rest = after;
+            } else if first == '"' {
+                let reason = "'\"' is not supported here: use words, | ( ) [ ] + * / { and <rules>";
                 return Err(Error::line(name, line, reason));
             } else if first.is_whitespace() || first == '-' {
                 rest = &rest[first.len_utf8()..];
             } else {
-                let ends = |c: char| c.is_whitespace() || "<=;|()[]*+/{\"-".contains(c);
+                let ends = |c: char| c.is_whitespace() || "<=;|()[]*+/{}\"-".contains(c);
                 let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
                 out.push((line, Symbol::Word(word.to_ascii_lowercase())));
                 rest = after;
@@ -239,6 +357,19 @@ fn symbols(name: &Path, text: &str) -> Result<Vec<(usize, Symbol)>> {
         }
     }
     Ok(out)
+}
+
+/// The text of a tag, in which a backslash takes the next character as it is, and what comes after its brace.
+fn tag(text: &str) -> Option<(String, &str)> {
+    let (mut out, mut characters) = (String::new(), text.char_indices());
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '}' => return Some((out.trim().to_owned(), &text[at + 1..])),
+            '\\' => out.push(characters.next()?.1),
+            _ => out.push(character),
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -292,8 +423,13 @@ mod tests {
             ("<a> = one;\n<b = two;", 2, "> is missing"),
             ("<a> = one;\n<a> = two;", 2, "twice"),
             ("<a> = * one;", 1, "words are missing"),
-            ("<a> = one {tag};", 1, "'{'"),
-            ("<a> = /2/ one;", 1, "'/'"),
+            ("<a> = one\n{tag;", 2, "} is missing"),
+            ("<a> = {tag} one;", 1, "words are missing"),
+            ("<a> = /x/ one;", 1, "a weight is written"),
+            ("<a> = /0/ one | /1/ two;", 1, "a weight is written"),
+            ("<a> = /2/ one | two;", 1, "either all"),
+            ("<a> = one /2/ two;", 1, "at the beginning"),
+            ("<a> = \"one\";", 1, "'\"'"),
             ("<a> one;", 1, "="),
             ("one <a>;", 1, "a rule is written"),
             ("#JSGF V1.0;\n", 1, "no rules"),

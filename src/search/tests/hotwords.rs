@@ -118,6 +118,37 @@ fn a_stream_is_a_phrase_of_the_grammar_or_unknown() {
     assert_eq!(said("a\nf", &sure(&[&[0]], n)), [""; 0]);
 }
 
+fn score(text: &str, rows: &[Vec<f32>]) -> f64 {
+    let mut search = BeamSearch::new(&config(32), grammar(text), 0);
+    words_of(&mut search, rows);
+    search.n_best(1).remove(0).score
+}
+
+/// "c" and "d" sound alike; the lexicon prefers "c" by 0.5 * 0.2 nats.
+#[test]
+fn weights_of_alternatives_cost_the_logarithm_of_the_greatest_over_their_own() {
+    let n = phones().len();
+    let both = sure(&[&[2], &[8], &[3], &[8], &[0]], n);
+    assert_eq!(said("<x> = b (/1/ c | /1/ d);", &both), ["b", "c"]);
+    assert_eq!(said("<x> = b (/1/ c | /1.2/ d);", &both), ["b", "d"]);
+    assert_eq!(said("<x> = /9/ b c | /1/ b [a] d;", &both), ["b", "c"]);
+    // The price of a longer phrase falls due where it parts from the shorter, that of the shorter at its end.
+    let short = sure(&[&[2], &[8], &[0]], n);
+    let close = |found: f64, expected: f64| assert!((found - expected).abs() < 2e-3, "{found}");
+    for (plain, weighted, rows, ratio) in [
+        ("b c\na", "<x> = /1/ b c | /4/ a;", &both, 4.0_f64),
+        ("b\nb c", "<x> = /1/ b | /4/ b c;", &short, 4.0),
+        ("b\nb c", "<x> = /4/ b | /1/ b c;", &both, 4.0),
+        ("b\nb c", "<x> = /4/ b | /1/ b c;", &short, 1.0),
+        // Of two ways to the same phrase the cheaper counts.
+        ("b c", "<x> = /1/ (b | a) c | /3/ b c;", &both, 1.0),
+        // Within what is repeated it is paid every time.
+        ("<x> = (b | c)+;", "<x> = (/1/ b | /5/ c | /1/ a)+;", &both, 5.0),
+    ] {
+        close(score(plain, rows) - score(weighted, rows), ratio.ln());
+    }
+}
+
 #[test]
 fn grammars_that_cannot_be_used_are_refused_with_the_line() {
     let Constraint::Lexicon(plain) = golden() else { panic!("a lexicon") };

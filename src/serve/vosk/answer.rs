@@ -66,6 +66,11 @@ impl Answer {
             result.insert("result".into(), words.into());
         }
         result.insert("text".into(), text.into());
+        let tags: Vec<&str> =
+            self.finals.iter().flat_map(|f| &f.tags).map(String::as_str).collect();
+        if !tags.is_empty() {
+            result.insert("tags".into(), tags.into());
+        }
         if !style.alternatives {
             return Value::Object(result).to_string();
         }

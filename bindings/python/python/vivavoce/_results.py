@@ -54,6 +54,8 @@ class Final:
     words: Tuple[Word, ...]
     #: As ``text`` has them, where that is different: with ``digits`` or ``punctuate``. A number is one word.
     written: Tuple[Word, ...]
+    #: Under a grammar, the tags of what was said, in its order.
+    tags: Tuple[str, ...]
     #: Other readings, best first, where more than one was asked for.
     alternatives: Tuple[Alternative, ...]
     #: Which segment of its stream, from 0.
@@ -168,6 +170,8 @@ def _segment(segment: Final) -> Dict[str, Any]:
     words = segment.words
     span = (words[0].start, words[-1].end) if words else (segment.start, segment.time)
     found: Dict[str, Any] = {"start": span[0], "end": span[1], "text": segment.text}
+    if segment.tags:
+        found["tags"] = list(segment.tags)
     if segment.alternatives:
         found["alternatives"] = [
             {"text": a.text, "score": a.score, "confidence": a.confidence} for a in segment.alternatives
@@ -185,6 +189,7 @@ def final(found: Dict[str, Any]) -> Final:
         found["text"],
         _words(found["result"]),
         _words(found.get("written", ())),
+        tuple(found.get("tags", ())),
         tuple(Alternative(a["text"], a["score"], a["confidence"]) for a in found.get("alternatives", ())),
         found["segment"],
         found["start"],
