@@ -5,6 +5,7 @@ use std::iter::Peekable;
 use std::path::Path;
 
 use super::number;
+use super::symbols::{Symbol, symbols};
 use crate::error::{Error, Result};
 use crate::lexicon::spelt;
 
@@ -12,7 +13,6 @@ use crate::lexicon::spelt;
 const MAX_NESTING: usize = 100;
 /// Nats in one unit of a cost; whole numbers, so that equal costs are equal.
 pub(super) const COST_STEP: f32 = 1.0 / 1024.0;
-const WEIGHTS: std::ops::RangeInclusive<f32> = 1e-6..=1e6;
 
 /// What may be said. Words are lower case.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,18 +64,6 @@ impl Rules {
         }
         self.named.values().chain([&self.root]).any(has)
     }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Symbol {
-    Word(String),
-    Name(String),
-    /// One of `= ; | ( ) [ ] + *`.
-    Mark(char),
-    /// `/2.5/`.
-    Weight(f32),
-    /// `{what}`.
-    Tag(String),
 }
 
 /// Reads `text`, which is JSGF if it has a `<` or begins with `#JSGF`, else a list of phrases, one a line.
@@ -297,147 +285,5 @@ impl<'a> Parser<'a> {
         }
         let out = if repeated { Expression::Repeated(Box::new(one)) } else { one };
         if optional { Expression::Optional(Box::new(out)) } else { out }
-    }
-}
-
-/// The symbols of JSGF with their lines; comments and the header are left out.
-fn symbols(name: &Path, text: &str) -> Result<Vec<(usize, Symbol)>> {
-    let mut out = Vec::new();
-    let mut commented = false;
-    for (line, content) in (1..).zip(text.lines()) {
-        if line == 1 && content.trim_start().starts_with("#JSGF") {
-            continue;
-        }
-        let mut rest = content;
-        while let Some(first) = rest.chars().next() {
-            if commented {
-                let Some((_, after)) = rest.split_once("*/") else { break };
-                (rest, commented) = (after, false);
-            } else if rest.starts_with("//") {
-                break;
-            } else if rest.starts_with("/*") {
-                (rest, commented) = (&rest[2..], true);
-            } else if first == '<' {
-                let Some((rule, after)) = rest[1..].split_once('>') else {
-                    return Err(Error::line(name, line, "> is missing"));
-                };
-                out.push((line, Symbol::Name(rule.trim().to_owned())));
-                rest = after;
-            } else if "=;|()[]+*".contains(first) {
-                out.push((line, Symbol::Mark(first)));
-                rest = &rest[1..];
-            } else if first == '/' {
-                let (weight, after) = rest[1..].split_once('/').unwrap_or_default();
-                let number = weight.trim().parse().ok().filter(|w: &f32| WEIGHTS.contains(w));
-                let Some(number) = number else {
-                    let reason = format!(
-                        "a weight is written /2.5/ and lies in 0.000001..=1000000, not {weight:?}"
-                    );
-                    return Err(Error::line(name, line, reason));
-                };
-                out.push((line, Symbol::Weight(number)));
-                rest = after;
-            } else if first == '{' {
-                let Some((tag, after)) = tag(&rest[1..]) else {
-                    return Err(Error::line(name, line, "} is missing"));
-                };
-                out.push((line, Symbol::Tag(tag)));
-                rest = after;
-            } else if first == '"' {
-                let reason = "'\"' is not supported here: use words, | ( ) [ ] + * / { and <rules>";
-                return Err(Error::line(name, line, reason));
-            } else if first.is_whitespace() || first == '-' {
-                rest = &rest[first.len_utf8()..];
-            } else {
-                let ends = |c: char| c.is_whitespace() || "<=;|()[]*+/{}\"-".contains(c);
-                let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
-                out.push((line, Symbol::Word(word.to_ascii_lowercase())));
-                rest = after;
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// The text of a tag, in which a backslash takes the next character as it is, and what comes after its brace.
-fn tag(text: &str) -> Option<(String, &str)> {
-    let (mut out, mut characters) = (String::new(), text.char_indices());
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '}' => return Some((out.trim().to_owned(), &text[at + 1..])),
-            '\\' => out.push(characters.next()?.1),
-            _ => out.push(character),
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn word(text: &str) -> Expression {
-        Expression::Word(text.into())
-    }
-
-    #[test]
-    fn rules_have_alternatives_groups_options_and_references() {
-        let text = "#JSGF V1.0;\ngrammar home;\n// all\npublic <go> = (Turn | switch) [the] <thing>;\n/* two\nlines */ <thing> = light;";
-        let rules = parse(Path::new("g"), text).unwrap();
-        let either = Expression::Alternatives(vec![word("turn"), word("switch")]);
-        let optional = Expression::Optional(Box::new(word("the")));
-        let go = Expression::Sequence(vec![either, optional, Expression::Rule("thing".into(), 4)]);
-        assert_eq!(rules.named["go"], go);
-        assert_eq!(rules.named["thing"], word("light"));
-        assert_eq!(rules.root, Expression::Alternatives(vec![Expression::Rule("go".into(), 4)]));
-        assert_eq!((rules.words.len(), rules.words["light"]), (4, 6));
-    }
-
-    #[test]
-    fn plus_and_star_repeat_what_is_before_them() {
-        let rules = parse(Path::new("g"), "<a> = go (left | right)+ please**+;").unwrap();
-        let repeated = |inner| Expression::Repeated(Box::new(inner));
-        let sides = Expression::Alternatives(vec![word("left"), word("right")]);
-        let polite = Expression::Optional(Box::new(repeated(word("please"))));
-        let expected = Expression::Sequence(vec![word("go"), repeated(sides), polite]);
-        assert_eq!(rules.named["a"], expected);
-    }
-
-    #[test]
-    fn a_list_has_a_phrase_a_line() {
-        let rules = parse(Path::new("g"), "# commands\nlights on\n\nTurn-off\n").unwrap();
-        let phrase = |words: [&str; 2]| Expression::Sequence(words.map(word).to_vec());
-        let expected = vec![phrase(["lights", "on"]), phrase(["turn", "off"])];
-        assert_eq!(rules.root, Expression::Alternatives(expected));
-    }
-
-    #[test]
-    fn bad_grammars_are_refused_with_the_line() {
-        for (text, line, what) in [
-            ("", 1, "no phrases"),
-            ("one\ntwo 2", 2, "'2'"),
-            ("<a> = one", 1, ";"),
-            ("<a> = one |;", 1, "words are missing"),
-            ("<a> = (one;", 1, ") is missing"),
-            ("<a> = [one);", 1, "] is missing"),
-            ("<a> = one;\n<b = two;", 2, "> is missing"),
-            ("<a> = one;\n<a> = two;", 2, "twice"),
-            ("<a> = * one;", 1, "words are missing"),
-            ("<a> = one\n{tag;", 2, "} is missing"),
-            ("<a> = {tag} one;", 1, "words are missing"),
-            ("<a> = /x/ one;", 1, "a weight is written"),
-            ("<a> = /0/ one | /1/ two;", 1, "a weight is written"),
-            ("<a> = /2/ one | two;", 1, "either all"),
-            ("<a> = one /2/ two;", 1, "at the beginning"),
-            ("<a> = \"one\";", 1, "'\"'"),
-            ("<a> one;", 1, "="),
-            ("one <a>;", 1, "a rule is written"),
-            ("#JSGF V1.0;\n", 1, "no rules"),
-            (&format!("<a> = {}", "(".repeat(1_000_000)), 1, "too many brackets"),
-        ] {
-            let message = parse(Path::new("g.txt"), text).unwrap_err().to_string();
-            assert!(message.contains(&format!("g.txt: line {line}")), "{what}: {message}");
-            assert!(message.contains(what), "{what}: {message}");
-        }
     }
 }
