@@ -154,6 +154,49 @@ fn wrong_settings_are_wrong_usage() {
     }
 }
 
+/// Other speech, the phrase with words behind it in one breath, other speech.
+#[test]
+fn nothing_is_written_before_the_phrase_that_wakes_and_then_what_follows() {
+    let Some(model) = real_folder() else { return };
+    let model = model.to_str().unwrap();
+    let place = Place::new();
+    let [clock, harbour] =
+        ["clock-float32-16000-mono.wav", "harbour-int16-16000-mono.wav"].map(clip);
+    let pause = vec![0.0; 40_000];
+    let samples = [&harbour, &pause, &clock, &pause, &harbour, &pause].map(Vec::as_slice).concat();
+    std::fs::write(place.path().join("raw"), pcm(&samples)).unwrap();
+    let heard = |arguments: &[&str]| {
+        let raw = std::fs::File::open(place.path().join("raw")).unwrap();
+        let ran = ran(place
+            .command(
+                &[&["listen", "-", "--model", model, "--wake", "The clock on the wall"], arguments]
+                    .concat(),
+            )
+            .stdin(raw));
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+        json_lines(&ran.out)
+            .into_iter()
+            .filter(|value| value["partial"].is_null())
+            .collect::<Vec<Value>>()
+    };
+    let told = heard(&[]);
+    let words: Vec<_> =
+        told.iter().map(|v| v["wake"].as_str().or(v["text"].as_str()).unwrap()).collect();
+    assert_eq!(words, ["the clock on the wall", "is ten minutes slow"]);
+    // Times are those of the whole stream.
+    let begin_s = (harbour.len() + pause.len()) as f64 / 16_000.0;
+    let (woken, first) = (told[0]["time"].as_f64().unwrap(), &told[1]["result"][0]);
+    assert!(woken > begin_s && woken < begin_s + 2.0, "{woken} after {begin_s}");
+    assert!(first["start"].as_f64().unwrap() >= woken - 0.1, "{first}");
+    std::fs::write(place.path().join("commands"), "is ten minutes slow\nis ten minutes fast\n")
+        .unwrap();
+    let told = heard(&["--grammar", "commands"]);
+    assert_eq!(told[1]["text"], "is ten minutes slow");
+    let refused = place.run(&["listen", "-", "--wake", "r2d2"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.err.contains("--wake: line 1"), "{refused:?}");
+}
+
 #[test]
 #[cfg(not(feature = "mic"))]
 fn without_the_feature_a_microphone_is_an_error_that_tells_the_way() {

@@ -2,7 +2,8 @@
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +17,7 @@ use super::input::{STDIN, must_hold_audio};
 use super::recorder::Recorder;
 use super::say::{draw, say};
 use super::screen::Screen;
+use super::wake::{Heard, Wake};
 
 /// How long the last status stays before the words are gone from the queue.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -46,6 +48,8 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
         guard.protect(arguments.input.as_deref());
         guard.check(std::slice::from_ref(path), arguments.overwrite)?;
     }
+    // The phrases are read before anything is heard.
+    let asleep = !arguments.wake.wake.is_empty();
     let mut source = open(arguments)?;
     let mut save_failed = None;
     if let Some(path) = &arguments.save {
@@ -53,16 +57,8 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
         save_failed = Some(recorder.failed());
         source = Box::new(recorder);
     }
-    // The queue fills while the model is being loaded.
-    let capture = Capture::start(source, Pace::Unpaced);
-    let stopper = capture.stopper();
-    super::on_signal(move || stopper.stop())?;
-    let recognizer = super::recognizer(&arguments.model)?;
-    let stream = super::stream_options(&recognizer, &arguments.search)?.endpoints(endpoints);
     let terminal = std::io::stdout().is_terminal() && !arguments.json;
     let status = !arguments.no_status && std::io::stderr().is_terminal();
-    let options = PipelineOptions::default().stream(stream).status(status);
-    let pipeline = capture.transcribe(&recognizer, &options)?;
     // Capitals, stops and digits may still change what stands.
     let settled = !arguments.search.punctuate && !arguments.search.digits;
     let mut output = if terminal {
@@ -70,22 +66,23 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
     } else {
         Output::Lines { status, drawn: false }
     };
+    let saved = || !save_failed.as_ref().is_some_and(|failed| failed.load(Ordering::Relaxed));
+    if let (true, Some(endpoints)) = (asleep, &endpoints) {
+        let good = woken(arguments, endpoints, source, &mut output)?;
+        return Ok(good && saved());
+    }
+    // The queue fills while the model is being loaded.
+    let capture = Capture::start(source, Pace::Unpaced);
+    let stopper = capture.stopper();
+    super::on_signal(move || stopper.stop())?;
+    let recognizer = super::recognizer(&arguments.model)?;
+    let stream = super::stream_options(&recognizer, &arguments.search)?.endpoints(endpoints);
+    let options = PipelineOptions::default().stream(stream).status(status);
+    let pipeline = capture.transcribe(&recognizer, &options)?;
     let mut good = true;
     for event in pipeline.events() {
-        match &event {
-            Event::Error(error) => {
-                output.message(&format!("error: {error}"))?;
-                good = false;
-            }
-            Event::Warning { message } => {
-                output.message(&format!("warning: {message}"))?;
-            }
-            Event::Overrun { lost_s } => output.message(&format!(
-                "warning: fell behind: {:.0} ms of audio lost; try --latency low or a smaller --beam",
-                lost_s * 1000.0
-            ))?,
-            _ => output.show(&event)?,
-        }
+        good &= !matches!(event, Event::Error(_));
+        output.tell(&event)?;
     }
     output.close()?;
     // What is being saved is whole once the source has been dropped; a reader that waits for its source is left.
@@ -95,7 +92,36 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
         }
         std::thread::sleep(SETTLE);
     }
-    Ok(good && !save_failed.is_some_and(|failed| failed.load(Ordering::Relaxed)))
+    Ok(good && saved())
+}
+
+/// Listens for a phrase, and writes what follows it.
+fn woken(
+    arguments: &ListenArguments,
+    endpoints: &EndpointOptions,
+    source: Source,
+    output: &mut Output,
+) -> anyhow::Result<bool> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let (stop, flag) = (Arc::clone(&stopped), source.stop_flag());
+    super::on_signal(move || {
+        stop.store(true, Ordering::Relaxed);
+        if let Some(flag) = &flag {
+            flag.store(true, Ordering::Relaxed);
+        }
+    })?;
+    let recognizer = super::recognizer(&arguments.model)?;
+    let stream = super::stream_options(&recognizer, &arguments.search)?;
+    let stream = stream.endpoints(endpoints.clone());
+    let rate_hz = source.sample_rate_hz();
+    let wake = Wake::new(&recognizer, &arguments.wake, endpoints, &stream, rate_hz)
+        .map_err(super::UsageError)?;
+    let good = wake.run(source, &stopped, |heard| match heard {
+        Heard::Woken(phrase, time_s) => output.woken(&phrase, time_s),
+        Heard::Event(event) => output.tell(&event),
+    })?;
+    output.close()?;
+    Ok(good)
 }
 
 fn open(arguments: &ListenArguments) -> anyhow::Result<Source> {
@@ -161,6 +187,29 @@ enum Output {
 }
 
 impl Output {
+    fn tell(&mut self, event: &Event) -> anyhow::Result<()> {
+        match event {
+            Event::Error(error) => self.message(&format!("error: {error}")),
+            Event::Warning { message } => self.message(&format!("warning: {message}")),
+            Event::Overrun { lost_s } => self.message(&format!(
+                "warning: fell behind: {:.0} ms of audio lost; try --latency low or a smaller --beam",
+                lost_s * 1000.0
+            )),
+            _ => self.show(event),
+        }
+    }
+
+    /// The phrase was said.
+    fn woken(&mut self, phrase: &str, time_s: f64) -> anyhow::Result<()> {
+        match self {
+            Self::Screen(screen) => Ok(screen.message(&format!("({phrase})"))?),
+            Self::Lines { .. } => {
+                let time = (time_s * 1000.0).round() / 1000.0;
+                line(&serde_json::json!({"wake": phrase, "time": time}))
+            }
+        }
+    }
+
     fn show(&mut self, event: &Event) -> anyhow::Result<()> {
         match (self, event) {
             (Self::Screen(screen), _) => screen.show(event)?,

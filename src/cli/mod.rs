@@ -22,6 +22,7 @@ mod screen;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod transcribe;
+mod wake;
 mod word_log;
 
 use std::sync::atomic::{AtomicBool, Ordering};

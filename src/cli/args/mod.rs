@@ -137,6 +137,8 @@ pub struct ListenArguments {
     pub channels: usize,
     #[command(flatten)]
     pub endpoints: EndpointArguments,
+    #[command(flatten)]
+    pub wake: WakeArguments,
     /// Print JSON, one object a line, even on a terminal
     #[arg(long)]
     pub json: bool,
@@ -152,6 +154,16 @@ pub struct ListenArguments {
     /// Replace the file of --save if it is there already
     #[arg(long)]
     pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WakeArguments {
+    /// Write nothing before this is said, and then what follows it; may be given several times
+    #[arg(long, value_name = "PHRASE", conflicts_with = "no_endpoints")]
+    pub wake: Vec<String>,
+    /// How long to wait for words after the phrase
+    #[arg(long, value_name = "S", default_value = "8", requires = "wake", value_parser = transcribe::seconds::<f32>)]
+    pub wake_seconds: f32,
 }
 
 #[derive(Debug, Args)]
