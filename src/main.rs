@@ -6,11 +6,9 @@ mod cli;
 #[cfg(feature = "serve")]
 mod serve;
 
-use clap::Parser;
-
 fn main() {
-    let arguments = cli::Arguments::parse();
-    std::process::exit(match cli::run(&arguments) {
+    let done = cli::settings::arguments().and_then(|arguments| cli::run(&arguments));
+    std::process::exit(match done {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) if cli::is_closed_pipe(&error) => 0,

@@ -40,7 +40,11 @@ impl Place {
 
 fn plain(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vivavoce"));
-    command.args(arguments).env_remove("VIVAVOCE_MODEL").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_remove("VIVAVOCE_MODEL")
+        .env("VIVAVOCE_SETTINGS", "")
+        .stdin(Stdio::null());
     command
 }
 
@@ -65,6 +69,38 @@ fn described(output: &Output) -> Ran {
 
 pub fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_a_user_has_settled_once_counts_unless_he_says_otherwise() {
+    let place = Place::new();
+    let settings = place.path().join("settings.toml");
+    let with = |text: &str, arguments: &[&str]| {
+        std::fs::write(&settings, text).unwrap();
+        ran(place.command(arguments).env("VIVAVOCE_SETTINGS", &settings))
+    };
+    let lines = with("[transcribe]\nformat = \"jsonl\"\n", &["transcribe", "one.wav"]);
+    assert_eq!(lines.code, 0, "{lines:?}");
+    assert_eq!(json_lines(&lines.out)[0]["file"], "one.wav");
+    let text = with(
+        "[transcribe]\nformat = \"jsonl\"\n",
+        &["transcribe", "--format", "txt", "--", "one.wav"],
+    );
+    assert_eq!(text.out, place.run(&["transcribe", "--format", "txt", "one.wav"]).out);
+    let elsewhere = with("[listen]\nlatency = \"low\"\n", &["transcribe", "one.wav"]);
+    assert_eq!(elsewhere.out, place.run(&["transcribe", "one.wav"]).out);
+    let wrong = with("[transcribe]\n\ncolour = 1\n", &["transcribe", "one.wav"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(
+        wrong.err.contains("settings.toml: line 3: colour is no setting of transcribe"),
+        "{wrong:?}"
+    );
+    let folder = place.path().join("config/vivavoce");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("settings.toml"), "[transcribe]\nformat = \"jsonl\"\n").unwrap();
+    let mut found = place.command(&["transcribe", "one.wav"]);
+    found.env_remove("VIVAVOCE_SETTINGS").env("XDG_CONFIG_HOME", place.path().join("config"));
+    assert_eq!(ran(&mut found).out, lines.out);
 }
 
 #[test]

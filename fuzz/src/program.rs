@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::Arguments;
 use crate::cli::input::list::Found;
-use crate::cli::serve::config::flags;
+use crate::cli::settings::flags;
 use crate::serve::deepgram::query::Wishes;
 use crate::serve::openai::realtime::config::Config;
 use crate::serve::pcm::Intake;
@@ -32,7 +32,8 @@ pub fn settings(data: &[u8]) {
         all.subcommand_matches("serve").unwrap().clone()
     });
     let Ok(text) = str::from_utf8(data) else { return };
-    match flags(text, given) {
+    let _ = flags(text, Some("listen"), "listen", given);
+    match flags(text, None, "serve", given) {
         Ok(flags) => assert!(flags.iter().all(|flag| flag.to_string_lossy().starts_with("--"))),
         Err(reason) => assert!(!reason.is_empty()),
     }

@@ -21,6 +21,7 @@ mod say;
 mod screen;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod settings;
 mod transcribe;
 mod wake;
 mod word_log;

@@ -1,19 +1,26 @@
 //! `vivavoce serve`.
 
-pub mod config;
-
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::args::{LogFormat, ServeArguments};
+use clap::{CommandFactory, FromArgMatches};
+
+use super::args::{Arguments, Command, LogFormat, ServeArguments};
 use crate::serve::{Defaults, Limits, Settings, run as start};
 
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     match &arguments.config {
-        Some(path) => serve(&*config::with_file(path)?),
+        Some(path) => {
+            let given = Arguments::command().get_matches();
+            let all = super::settings::with_file(path, None, "serve", &given)?;
+            match Arguments::from_arg_matches(&all).map(|all| all.command) {
+                Ok(Command::Serve(arguments)) => serve(&arguments),
+                _ => serve(arguments),
+            }
+        }
         None => serve(arguments),
     }
 }
