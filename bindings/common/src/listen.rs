@@ -2,7 +2,7 @@
 
 use vivavoce::audio::Resampler;
 use vivavoce::transcript::Event;
-use vivavoce::{Error, Listener, Result};
+use vivavoce::{Error, Listener, Result, StreamOptions};
 
 use crate::options::Options;
 use crate::shared::Shared;
@@ -26,7 +26,12 @@ impl Stream {
     /// # Errors
     /// What the options or the rate do not fit.
     pub fn new(shared: &Shared, options: &Options, rate_hz: u32) -> Result<Self> {
-        let listener = shared.recognizer().listener(&shared.stream_options(options, true)?)?;
+        Self::with(shared, &shared.stream_options(options, true)?, rate_hz)
+    }
+
+    /// A stream of what the options say and no more.
+    pub(crate) fn with(shared: &Shared, options: &StreamOptions, rate_hz: u32) -> Result<Self> {
+        let listener = shared.recognizer().listener(options)?;
         let resampler = Resampler::new(rate_hz, listener.sample_rate_hz())?;
         Ok(Self { rate_hz, listener, resampler, resampled: Vec::new(), finished: false })
     }
