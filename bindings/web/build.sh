@@ -28,6 +28,8 @@ if [ "${VIVAVOCE_WASM_OPT:-1}" != 0 ] && command -v wasm-opt > /dev/null; then
     wasm-opt -O3 --all-features --disable-relaxed-simd -o "$here/pkg/small.wasm" "$here/pkg/vivavoce_bg.wasm"
     mv "$here/pkg/small.wasm" "$here/pkg/vivavoce_bg.wasm"
 fi
+# What the package has beside it.
+cp LICENSE-MIT LICENSE-APACHE "$here/"
 
 site=$here/site
 rm -rf "$site"
@@ -41,6 +43,8 @@ cp "$here"/pkg/* "$site/vivavoce/pkg/"
 for file in "$model"/*.json "$model"/*.safetensors "$model"/*.bin "$model"/*.txt; do
     ln "$file" "$site/model/" 2> /dev/null || cp "$file" "$site/model/"
 done
+# Not through a link into the folder that it came from.
+rm -f "$site/model/files.json"
 tool model "$site/model"
 bytes=$(wc -c < "$here/pkg/vivavoce_bg.wasm")
 echo "bindings/web/pkg: $bytes bytes, $(gzip -9 -c "$here/pkg/vivavoce_bg.wasm" | wc -c) with gzip"

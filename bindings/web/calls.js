@@ -132,7 +132,7 @@ export class Calls {
   }
 
   close({ session }) {
-    this.sessions.get(session)?.free();
+    if (!this.broken) this.sessions.get(session)?.free();
     this.sessions.delete(session);
   }
 

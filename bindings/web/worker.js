@@ -32,6 +32,7 @@ function join({ session }, [port]) {
       }
     } catch (error) {
       port.close();
+      calls.close({ session });
       postMessage({ session, error: flattened(error), over: true });
     }
   };

@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 /** Words below it are marked as unsure. */
 const SURE = 0.5;
 
-const state = { recognizer: undefined, microphone: undefined, busy: false, words: [] };
+const state = { recognizer: undefined, busy: false, listening: false, stop: undefined, words: [] };
 
 function say(text) {
   $("status").textContent = text;
@@ -17,15 +17,14 @@ function options() {
   return { latency: $("latency").value || undefined, hotwords: hotwords.length ? hotwords : undefined };
 }
 
-/** What can be done now. */
+/** What can be done now. Who has reached a button by the keyboard stays on it. */
 function show() {
-  const listening = Boolean(state.microphone);
-  $("record").disabled = !state.recognizer || (state.busy && !listening);
-  $("file").disabled = !state.recognizer || state.busy;
-  $("record").textContent = listening ? "Stop" : "Start the microphone";
-  $("record").setAttribute("aria-pressed", listening);
-  $("progress").hidden = Boolean(state.recognizer) && (!state.busy || listening);
-  $("level").hidden = !listening;
+  for (const id of ["record", "file"]) $(id).disabled = !state.recognizer;
+  $("file").setAttribute("aria-disabled", state.busy);
+  $("record").textContent = state.busy ? "Stop" : "Start the microphone";
+  $("record").setAttribute("aria-pressed", state.listening);
+  $("progress").hidden = Boolean(state.recognizer) && (!state.busy || state.listening);
+  $("level").hidden = !state.listening;
   $("level").value = 0;
   $("lag").textContent = "";
   $("downloads").hidden = state.words.length === 0;
@@ -65,46 +64,47 @@ function write(event) {
 }
 
 /** Does something that hears, one at a time; says what goes wrong. */
-async function busy(work) {
-  if (state.busy) return;
-  state.busy = true;
+async function busy(listening, work) {
+  if (state.busy) return say("One at a time: stop this first.");
+  Object.assign(state, { busy: true, listening });
   show();
   try {
     await work();
   } catch (error) {
     confirmed("");
     $("tentative").textContent = "";
-    say(`${error.message}.`);
+    say(error.name === "AbortError" ? "Stopped." : `${error.message}.`);
   } finally {
-    state.busy = false;
-    state.microphone = undefined;
+    Object.assign(state, { busy: false, listening: false, stop: undefined });
     show();
   }
 }
 
 function record() {
-  if (state.microphone) return state.microphone.stop();
-  return busy(async () => {
-    state.microphone = await state.recognizer.listen({ ...options(), onEvent: write, onSamples: window.onSamples });
-    show();
+  if (state.busy) return state.stop?.();
+  return busy(true, async () => {
+    const microphone = await state.recognizer.listen({ ...options(), onEvent: write, onSamples: window.onSamples });
+    state.stop = () => microphone.stop();
     say("Listening.");
-    await state.microphone.ended;
+    await microphone.ended;
     // Throws if something other than the button has ended it.
-    await state.microphone.stop();
+    await microphone.stop();
     say(`${state.words.length} words.`);
   });
 }
 
 function open(file) {
   if (!file || !state.recognizer) return;
-  return busy(async () => {
+  return busy(false, async () => {
     say(`Hearing ${file.name}.`);
+    const abort = new AbortController();
+    state.stop = () => abort.abort();
     const began = performance.now();
     const onProgress = ({ time, duration }) => {
       if (duration) $("progress").value = Math.min(1, time / duration);
     };
     $("progress").value = 0;
-    const said = await state.recognizer.transcribe(file, { ...options(), onEvent: write, onProgress });
+    const said = await state.recognizer.transcribe(file, { ...options(), onEvent: write, onProgress, signal: abort.signal });
     const took = (performance.now() - began) / 1000;
     say(`${said.words.length} words. ${said.duration.toFixed(1)} s of speech took ${took.toFixed(2)} s. ${said.warnings.join(" ")}`.trim());
   });
@@ -165,6 +165,6 @@ async function begin() {
   show();
 }
 
-begin();
-// Keeps the page itself, as the model is kept by the library.
-navigator.serviceWorker?.register("offline.js");
+await begin();
+// Keeps the page itself, as the model is kept by the library; it is no hurry, and a browser that refuses works with the network alone.
+navigator.serviceWorker?.register("offline.js").catch(() => {});

@@ -4,6 +4,7 @@ use std::arch::wasm32::{
     i16x8_load_extend_i8x8, i32x4_add, i32x4_dot_i16x8, i32x4_shuffle, i32x4_splat, v128_load,
     v128_load64_splat, v128_store,
 };
+use std::mem::MaybeUninit;
 
 use super::super::LANES;
 use super::{GROUP, Int8Tile, ZERO};
@@ -34,13 +35,13 @@ fn run<const ROWS: usize, const REGISTERS: usize>(
     sums: &mut [i32],
 ) -> usize {
     assert!(row + ROWS <= tile.rows && LANES.is_multiple_of(REGISTERS * REGISTER));
-    let mut widened = [[0_i16; BLOCK]; ROWS];
+    let mut widened = [[MaybeUninit::<i16>::uninit(); BLOCK]; ROWS];
     for first in (0..tile.inputs).step_by(BLOCK) {
         let inputs = BLOCK.min(tile.inputs - first);
         for (r, widened) in widened.iter_mut().enumerate() {
             let x = &tile.x[(row + r) * tile.inputs + first..][..inputs];
             for (to, from) in widened.iter_mut().zip(x) {
-                *to = i16::from(*from) - i16::from(ZERO);
+                to.write(i16::from(*from) - i16::from(ZERO));
             }
         }
         for offset in (0..tile.width).step_by(REGISTERS * REGISTER) {
@@ -61,12 +62,12 @@ fn run<const ROWS: usize, const REGISTERS: usize>(
 }
 
 /// # Safety
-/// `weights` are `inputs / GROUP` rows of `REGISTERS * REGISTER` groups, `sums` ROWS rows of as many sums, both with rows `width`
+/// The first `inputs` of each row of `x` are written; `weights` are `inputs / GROUP` rows of `REGISTERS * REGISTER` groups, `sums` ROWS rows of as many sums, both with rows `width`
 /// apart; `inputs` is a multiple of GROUP up to BLOCK.
 #[expect(unsafe_code, reason = "vector loads and stores through pointers")]
 #[expect(clippy::needless_range_loop, reason = "two arrays advance together")]
 unsafe fn products<const ROWS: usize, const REGISTERS: usize>(
-    x: &[[i16; BLOCK]; ROWS],
+    x: &[[MaybeUninit<i16>; BLOCK]; ROWS],
     inputs: usize,
     weights: *const i8,
     width: usize,
@@ -76,7 +77,7 @@ unsafe fn products<const ROWS: usize, const REGISTERS: usize>(
     let mut acc = [[[i32x4_splat(0); 2]; REGISTERS]; ROWS];
     // SAFETY: the caller's promise covers every offset below.
     unsafe {
-        let mut step = |k: usize| {
+        for k in 0..inputs / GROUP {
             let values: [_; ROWS] =
                 std::array::from_fn(|r| v128_load64_splat(x[r].as_ptr().add(k * GROUP).cast()));
             let weights = weights.add(k * width * GROUP);
@@ -90,18 +91,6 @@ unsafe fn products<const ROWS: usize, const REGISTERS: usize>(
                     }
                 }
             }
-        };
-        let (steps, mut k) = (inputs / GROUP, 0);
-        while k + 4 <= steps {
-            step(k);
-            step(k + 1);
-            step(k + 2);
-            step(k + 3);
-            k += 4;
-        }
-        while k < steps {
-            step(k);
-            k += 1;
         }
         for r in 0..ROWS {
             for g in 0..REGISTERS {
