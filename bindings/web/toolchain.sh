@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Finds a Rust for browsers; to be sourced. web_toolchain says whether there is one, web_cargo is cargo for it.
 
 web_toolchain() {

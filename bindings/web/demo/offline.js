@@ -2,7 +2,7 @@
 
 const KEPT = "vivavoce-page";
 const FILES = [
-  "./", "page.css", "demo.css", "demo.js",
+  "./", "index.html", "page.css", "demo.css", "demo.js",
   ...["index.js", "worker.js", "worklet.js", "calls.js", "model.js", "errors.js"].map((name) => `vivavoce/${name}`),
   "vivavoce/pkg/vivavoce.js", "vivavoce/pkg/vivavoce_bg.wasm",
 ];
