@@ -1,7 +1,8 @@
 #!/bin/sh
 # Everything that is checked: ./test.sh
 # Rust alone needs no system package. The recipe's part needs python3 with pip and is skipped without; so is the feature mic
-# without the headers of ALSA, and its virtual microphone without PulseAudio and its plugin for ALSA.
+# without the headers of ALSA, and its virtual microphone without PulseAudio and its plugin for ALSA; and what runs in browsers without
+# Rust for WebAssembly, Node and Chromium.
 set -eu
 cd "$(dirname "$0")"
 
@@ -142,6 +143,31 @@ else
         VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step target/venv-python/bin/python -m pytest -rs -p no:cacheprovider bindings/python/tests
     else
         skip "the Python package: its tests' modules cannot be installed"
+    fi
+fi
+
+# Browsers: Node and Chromium run the module.
+# shellcheck source=bindings/web/toolchain.sh
+. bindings/web/toolchain.sh
+if [ -n "$default" ]; then
+    skip "vivavoce in the browser: models/en-small is absent"
+elif ! command -v node > /dev/null; then
+    skip "vivavoce in the browser: no Node"
+elif ! web_toolchain; then
+    skip "vivavoce in the browser: no target wasm32-unknown-unknown, and no rustc-web with rust-web-src"
+else
+    step cargo clippy --quiet -p vivavoce-web -p vivavoce-web-pack -p vivavoce-wasm-tests -- -D warnings
+    # One build for both, so that what they share is compiled once.
+    step web_cargo build --quiet --profile web -p vivavoce-web -p vivavoce-wasm-tests
+    step bindings/web/build.sh
+    VIVAVOCE="$program" VIVAVOCE_WASM_TESTS="${CARGO_TARGET_DIR:-target}/wasm/wasm32-unknown-unknown/web/vivavoce_wasm_tests.wasm" \
+        step node --test bindings/web/tests/
+    if [ -z "${clients:-}" ]; then
+        skip "the demo in a browser: what drives it cannot be installed"
+    elif ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } > /dev/null; then
+        skip "the demo in a browser: no Chromium"
+    else
+        VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$clients" -m pytest -q -rs -s -p no:cacheprovider bindings/web/tests
     fi
 fi
 

@@ -101,7 +101,7 @@ impl RecognizerBuilder {
     /// [`Error::Io`] if a file is missing, [`Error::Model`] if one is damaged or does not fit the others, or if no model is
     /// compiled in, [`Error::Config`] if a setting is out of range; what [`Recognizer::hotwords`] refuses.
     pub fn build(self) -> Result<Recognizer> {
-        let files = match self.files {
+        let mut files = match self.files {
             Files::Embedded if cfg!(not(embedded_model)) => {
                 return Err(Error::model("(embedded)", NO_MODEL));
             }
@@ -114,20 +114,14 @@ impl RecognizerBuilder {
             }
             named => named,
         };
-        let needed = |name: &str| match (files.get(name)?, &files) {
-            (Some(bytes), _) => Ok(bytes),
-            (None, Files::Folder(_)) => {
-                Err(Error::io(files.path(name), std::io::ErrorKind::NotFound.into()))
-            }
-            (None, _) => Err(Error::model(files.path(name), "missing")),
-        };
-        let (config, weights) = (needed("config.json")?, needed("model.safetensors")?);
+        let config = files.needed("config.json")?;
+        let weights = files.needed("model.safetensors")?;
         let (config_path, weights_path) =
             (files.path("config.json"), files.path("model.safetensors"));
         let model =
             Model::from_files(&config_path, &config, &weights_path, &weights, self.precision)?;
         drop(weights);
-        let mut recognizer = assemble(model, &needed("tokens.txt")?, &files)?;
+        let mut recognizer = assemble(model, &files.needed("tokens.txt")?, &mut files)?;
         if let Some((name, list)) = self.hotwords {
             recognizer.hotwords = Some(recognizer.hotwords(name, &list)?);
         }
@@ -153,11 +147,11 @@ impl Files {
         }
     }
 
-    /// Its contents, if there is one.
-    fn get(&self, name: &str) -> Result<Option<Bytes>> {
+    /// Its contents, if there is one. Those that are in memory are handed over: a copy of a language model would be large.
+    fn take(&mut self, name: &str) -> Result<Option<Bytes>> {
         match self {
             Self::Embedded => Ok(None),
-            Self::Bytes(files) => Ok(files.get(name).cloned()),
+            Self::Bytes(files) => Ok(files.remove(name)),
             Self::Folder(dir) => {
                 let path = dir.join(name);
                 match std::fs::read(&path) {
@@ -168,10 +162,21 @@ impl Files {
             }
         }
     }
+
+    /// The contents of a file that every model has.
+    fn needed(&mut self, name: &str) -> Result<Bytes> {
+        match (self.take(name)?, &self) {
+            (Some(bytes), _) => Ok(bytes),
+            (None, Self::Folder(_)) => {
+                Err(Error::io(self.path(name), std::io::ErrorKind::NotFound.into()))
+            }
+            (None, _) => Err(Error::model(self.path(name), "missing")),
+        }
+    }
 }
 
 /// A network with the files beside it.
-fn assemble(model: Model, tokens: &[u8], files: &Files) -> Result<Recognizer> {
+fn assemble(model: Model, tokens: &[u8], files: &mut Files) -> Result<Recognizer> {
     let text = std::str::from_utf8(tokens)
         .map_err(|e| Error::model("tokens.txt", format!("not UTF-8: {e}")))?;
     let tokens = TokenTable::parse(text)?;
@@ -180,17 +185,17 @@ fn assemble(model: Model, tokens: &[u8], files: &Files) -> Result<Recognizer> {
         return Err(Error::model("tokens.txt", reason));
     }
     let phones = model.config().units == Units::Phones;
-    let letter_to_sound = match files.get("g2p.bin")? {
+    let letter_to_sound = match files.take("g2p.bin")? {
         Some(bytes) if phones => Some(Arc::new(LetterToSound::from_bytes(bytes, &tokens)?)),
         _ => None,
     };
     let constraint = if phones {
-        let bytes = files.get("lexicon.bin")?;
+        let bytes = files.take("lexicon.bin")?;
         let bytes = bytes.ok_or_else(|| Error::model("lexicon.bin", "missing"))?;
         let lexicon = Arc::new(Lexicon::from_bytes(&bytes, &tokens)?);
-        let lm = files.get("lm.bin")?.map(NgramLm::from_bytes).transpose()?.map(Arc::new);
+        let lm = files.take("lm.bin")?.map(NgramLm::from_bytes).transpose()?.map(Arc::new);
         let constraint = Constraint::lexicon(lexicon, lm)?;
-        match files.get("prior.bin")? {
+        match files.take("prior.bin")? {
             Some(bytes) => {
                 constraint.with_prior(Arc::new(TokenPrior::from_bytes(bytes, tokens.len())?))
             }
@@ -199,7 +204,7 @@ fn assemble(model: Model, tokens: &[u8], files: &Files) -> Result<Recognizer> {
     } else {
         Constraint::Free
     };
-    let punctuator = files.get("punctuation.bin")?.map(Punctuator::from_bytes).transpose()?;
+    let punctuator = files.take("punctuation.bin")?.map(Punctuator::from_bytes).transpose()?;
     let (mean, inv_std) = model.normalization();
     let features =
         FeatureExtractor::new(&model.config().features, Normalizer::new(mean, inv_std)?)?;

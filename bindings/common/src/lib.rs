@@ -3,11 +3,13 @@
 
 mod listen;
 mod options;
+mod recording;
 mod samples;
 mod shared;
 mod transcribe;
 
 pub use listen::Stream;
 pub use options::Options;
+pub use recording::Recording;
 pub use samples::{Format, Samples, check, down_mix};
 pub use shared::{Shared, precision};

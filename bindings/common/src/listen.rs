@@ -1,7 +1,7 @@
 //! A stream of any rate, heard as it comes.
 
 use vivavoce::transcript::Event;
-use vivavoce::{Error, Listener, Result};
+use vivavoce::{Error, Listener, Result, StreamOptions};
 
 use crate::options::Options;
 use crate::shared::Shared;
@@ -23,8 +23,12 @@ impl Stream {
     /// # Errors
     /// What the options or the rate do not fit.
     pub fn new(shared: &Shared, options: &Options, rate_hz: u32) -> Result<Self> {
-        let options = shared.stream_options(options, true)?;
-        let mut listener = shared.recognizer().listener(&options)?;
+        Self::with(shared, &shared.stream_options(options, true)?, rate_hz)
+    }
+
+    /// A stream of what the options say and no more.
+    pub(crate) fn with(shared: &Shared, options: &StreamOptions, rate_hz: u32) -> Result<Self> {
+        let mut listener = shared.recognizer().listener(options)?;
         listener.accept_waveform(rate_hz, &[])?; // refuses a rate out of range
         Ok(Self { rate_hz, listener, finished: false })
     }

@@ -68,7 +68,7 @@ pub struct Options {
     digits: Option<bool>,
     punctuate: Option<bool>,
     alternatives: Option<usize>,
-    partials: Option<bool>,
+    pub(crate) partials: Option<bool>,
     endpoints: Option<Endpoints>,
 }
 

@@ -3,7 +3,8 @@
 //! Weights come packed in panels of up to [`PANEL`] outputs, input-major, so that one pass over
 //! a panel feeds a tile of `rows x outputs` sums held in registers. Each sum starts from what `y`
 //! holds and takes the inputs in ascending order, so the bits of a row do not depend on the rows
-//! computed beside it. `AArch64` runs the portable file, which the compiler turns into NEON, with products of 8 bits by hand.
+//! computed beside it. `AArch64` runs the portable file, which the compiler turns into NEON, with products of 8 bits by hand;
+//! WebAssembly has both kinds of products by hand where it is compiled with its vectors (`-C target-feature=+simd128`), with the bits of the portable file.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -12,6 +13,8 @@ mod avx512;
 mod elementwise;
 pub(super) mod int8;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 
 use std::sync::OnceLock;
 
@@ -113,7 +116,12 @@ impl Kernels {
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let vector = [avx2::table(), avx512::table()];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        let vector = [Some(simd128::table())];
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            all(target_arch = "wasm32", target_feature = "simd128")
+        )))]
         let vector: [Option<Self>; 0] = [];
         std::iter::once(Self::portable()).chain(vector.into_iter().flatten()).collect()
     }
