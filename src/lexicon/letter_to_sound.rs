@@ -145,21 +145,30 @@ impl LetterToSound {
         find_u16(&self.data, level.symbols, range, symbol)
     }
 
-    /// Cost of `symbol` after `context`, which is shorter than the order, in steps.
-    fn cost(&self, context: &[u16], symbol: u16) -> u32 {
+    /// The ends of `context`, which is shorter than the order, that the model has: the n-gram of each, its length, and what it costs
+    /// to come to it, in steps; the longest first.
+    fn places(&self, context: &[u16], out: &mut Vec<(usize, usize, u32)>) -> u32 {
+        out.clear();
         let mut total = 0;
         for start in 0..=context.len() {
             let context = &context[start..];
             let node =
                 context.iter().enumerate().try_fold(0, |node, (k, s)| self.find(k, node, *s));
             let Some(node) = node else { continue };
-            if let Some(found) = self.find(context.len(), node, symbol) {
-                return total + u32::from(self.data[self.levels[context.len()].costs + found]);
-            }
+            out.push((node, context.len(), total));
             let inner = context.len().checked_sub(1).and_then(|k| self.levels[k].inner.as_ref());
             total += inner.map_or(0, |inner| u32::from(self.data[inner.backoffs + node]));
         }
         total + WORST
+    }
+
+    /// Cost of `symbol` after a context with these places, in steps.
+    fn cost(&self, places: &[(usize, usize, u32)], worst: u32, symbol: u16) -> u32 {
+        let found = places.iter().find_map(|(node, length, before)| {
+            let found = self.find(*length, *node, symbol)?;
+            Some(before + u32::from(self.data[self.levels[*length].costs + found]))
+        });
+        found.unwrap_or(worst)
     }
 
     fn spell(&self, word: &str) -> Vec<Spelt> {
@@ -167,34 +176,39 @@ impl LetterToSound {
         let start = self.pairs.len() as u16 + 1;
         let mut beam = vec![Spelt { cost: 0, context: vec![start], tokens: Vec::new() }];
         beam[0].context.truncate(keep);
+        let mut places = Vec::new();
+        let mut longer: Vec<(u32, usize, u16)> = Vec::new();
         for letter in word.bytes() {
-            let mut longer: Vec<Spelt> = Vec::new();
-            for spelt in &beam {
-                for (pair, (_, phones)) in
-                    (0..).zip(&self.pairs).filter(|(_, (own, _))| *own == letter)
-                {
-                    let mut next = spelt.clone();
-                    next.cost += self.cost(&spelt.context, pair);
-                    next.context.push(pair);
-                    let old = next.context.len().saturating_sub(keep);
-                    next.context.drain(..old);
-                    next.tokens.extend_from_slice(phones);
-                    longer.push(next);
-                }
+            longer.clear();
+            for (i, spelt) in beam.iter().enumerate() {
+                let worst = self.places(&spelt.context, &mut places);
+                let pairs = (0..).zip(&self.pairs).filter(|(_, (own, _))| *own == letter);
+                longer
+                    .extend(pairs.map(|(p, _)| (spelt.cost + self.cost(&places, worst, p), i, p)));
             }
             // Stable: ties keep the order of generation.
-            longer.sort_by_key(|spelt| spelt.cost);
-            beam.clear();
-            for spelt in longer {
-                let same = |b: &Spelt| b.context == spelt.context && b.tokens == spelt.tokens;
-                if beam.len() < BEAM && !beam.iter().any(same) {
-                    beam.push(spelt);
+            longer.sort_by_key(|(cost, ..)| *cost);
+            let mut best: Vec<Spelt> = Vec::with_capacity(BEAM);
+            for (cost, i, pair) in &longer {
+                let mut next = Spelt { cost: *cost, ..beam[*i].clone() };
+                next.context.push(*pair);
+                let old = next.context.len().saturating_sub(keep);
+                next.context.drain(..old);
+                next.tokens.extend_from_slice(&self.pairs[usize::from(*pair)].1);
+                let same = |b: &Spelt| b.context == next.context && b.tokens == next.tokens;
+                if !best.iter().any(same) {
+                    best.push(next);
+                }
+                if best.len() == BEAM {
+                    break;
                 }
             }
+            beam = best;
         }
         let end = self.pairs.len() as u16 + 2;
         for spelt in &mut beam {
-            spelt.cost += self.cost(&spelt.context, end);
+            let worst = self.places(&spelt.context, &mut places);
+            spelt.cost += self.cost(&places, worst, end);
         }
         beam.sort_by_key(|spelt| spelt.cost);
         beam
