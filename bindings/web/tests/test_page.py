@@ -19,7 +19,7 @@ READY = "document.documentElement.dataset.ready"
 STORY = CLIPS / "story-int16-16000-mono.wav"
 # With room for a machine that is busy; the README has what one that is not gives.
 MOST_READY_MS = 10_000
-MOST_FACTOR = 0.4
+MOST_FACTOR = 0.2
 
 
 class Browser(browser.Browser):
@@ -105,27 +105,20 @@ def test_it_is_faster_than_speech(page):
     cpu = page.cpu_s() - before
     assert words == " ".join(transcribed(STORY).split())
     print(f"real-time factor {took / seconds:.3f}, with CPU time of the whole browser {cpu / seconds:.3f}: {seconds} s took {took} s")
-    assert took / seconds < MOST_FACTOR
+    # Time of CPU: other work on the machine makes everything take longer.
+    assert cpu / seconds < MOST_FACTOR
     assert page.errors == []
 
 
 def test_the_page_never_waits(page):
-    """While a minute is transcribed no task of the page takes longer than a tenth of a second."""
+    """While a minute is transcribed no task of the page is long, even on a busy machine."""
     page.run("""
-      window.longest = 0;
-      window.last = performance.now();
-      window.beat = setInterval(() => {
-        const now = performance.now();
-        window.longest = Math.max(window.longest, now - window.last - 10);
-        window.last = now;
-      }, 10);
+      window.tasks = [];
       new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => window.tasks.push(duration)))
         .observe({ entryTypes: ["longtask"] });
-      window.tasks = [];
     """)
     page.hear(STORY)
-    tasks = page.run("clearInterval(window.beat), window.tasks")
-    assert max(tasks, default=0) < 250, tasks
+    assert max(page.run("window.tasks"), default=0) < 250
 
 
 def sent(page, path):
@@ -272,7 +265,6 @@ def test_it_works_without_a_network():
     try:
         page.ready(site.origin)
         page.wait(lambda: page.run("navigator.serviceWorker.ready.then(() => Boolean(navigator.serviceWorker.controller))"))
-        page.run("fetch('page.css').then(() => 0)")
         site.close()
         page.errors.clear()
         page.ready(site.origin)
