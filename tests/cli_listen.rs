@@ -183,6 +183,8 @@ fn nothing_is_written_before_the_phrase_that_wakes_and_then_what_follows() {
     let words: Vec<_> =
         told.iter().map(|v| v["wake"].as_str().or(v["text"].as_str()).unwrap()).collect();
     assert_eq!(words, ["the clock on the wall", "is ten minutes slow"]);
+    // Whoever has begun to speak is heard to the end.
+    assert_eq!(heard(&["--wake-seconds", "0.3"]), told);
     // Times are those of the whole stream.
     let begin_s = (harbour.len() + pause.len()) as f64 / 16_000.0;
     let (woken, first) = (told[0]["time"].as_f64().unwrap(), &told[1]["result"][0]);

@@ -51,6 +51,8 @@ pub struct Wake {
     patience_s: f64,
     /// When it falls asleep again if nothing is said; none while it waits for the phrase.
     until_s: Option<f64>,
+    /// Whether the segment that is heard after the phrase has words.
+    spoken: bool,
     /// Where the stream began that hears now.
     begin_s: f64,
     segment: u64,
@@ -86,6 +88,7 @@ impl Wake {
             woken: recognizer.listener(stream)?,
             patience_s: f64::from(arguments.wake_seconds),
             until_s: None,
+            spoken: false,
             begin_s: 0.0,
             segment: 0,
             recent: VecDeque::new(),
@@ -167,6 +170,7 @@ impl Wake {
         self.begin_s = self.seconds(self.before + first);
         self.until_s = Some(self.now_s() + self.patience_s);
         self.woken.reset();
+        self.spoken = false;
         let rest: Vec<f32> = self.recent.range(first as usize..).copied().collect();
         self.woken.accept_waveform(self.rate_hz, &rest)?;
         self.listen(out)
@@ -178,11 +182,16 @@ impl Wake {
         let mut ended = false;
         let events: Vec<Event> = self.woken.take_events().collect();
         for event in events {
-            ended |= matches!(event, Event::Final(_));
+            match &event {
+                Event::Partial(partial) => self.spoken = !partial.partial.is_empty(),
+                Event::Endpoint { .. } => self.spoken = false,
+                Event::Final(_) => ended = true,
+                _ => {}
+            }
             out.push(Heard::Event(self.placed(event)));
         }
         let late = self.until_s.is_some_and(|until_s| self.now_s() > until_s);
-        if ended || late && !self.woken.hears_voice() {
+        if ended || late && !self.spoken && !self.woken.hears_voice() {
             self.until_s = None;
             self.begin_s = self.now_s();
             self.guard.reset();
