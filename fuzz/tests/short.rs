@@ -1,5 +1,6 @@
 //! Every target on its seeds and on damaged copies of them, for a moment: `cargo test --manifest-path fuzz/Cargo.toml`.
-//! `VIVAVOCE_FUZZ_SECONDS` makes the moment longer, `VIVAVOCE_FUZZ_SEED` another one, `VIVAVOCE_FUZZ_TARGET` names a single target.
+//! `VIVAVOCE_FUZZ_SECONDS` makes the moment longer, `VIVAVOCE_FUZZ_SEED` another one, `VIVAVOCE_FUZZ_TARGET` names a single target,
+//! `VIVAVOCE_FUZZ_KEEP=1` keeps the bytes of the run that goes on in a file of the temporary folder.
 
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,8 @@ fn number(name: &str, default: u64) -> u64 {
 #[test]
 fn no_reader_panics_at_damaged_bytes() {
     let seconds = Duration::from_secs(number("VIVAVOCE_FUZZ_SECONDS", 2));
+    // Where a run takes all memory nobody is left to write its bytes.
+    let keeps = std::env::var_os("VIVAVOCE_FUZZ_KEEP").is_some();
     let only = std::env::var("VIVAVOCE_FUZZ_TARGET").ok();
     let mut dice = Dice(number("VIVAVOCE_FUZZ_SEED", 1));
     let mut total = 0_u64;
@@ -79,6 +82,9 @@ fn no_reader_panics_at_damaged_bytes() {
                 damage(&mut bytes, other, &mut dice);
             }
             let kept = Kept { name, bytes: &bytes };
+            if keeps {
+                std::fs::write(std::env::temp_dir().join("vivavoce-fuzz-last"), &bytes).unwrap();
+            }
             let before = Instant::now();
             run(&bytes);
             slowest = slowest.max(before.elapsed());

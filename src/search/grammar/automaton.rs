@@ -1,6 +1,7 @@
 //! The automaton of a grammar: made of its expressions, then deterministic.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::Grammar;
 use super::parse::{COST_STEP, Expression};
@@ -159,24 +160,25 @@ impl Builder {
     }
 
     /// All states that are reached without a word, sorted, with what each costs beyond the least, and the least.
-    fn closure(&mut self, mut open: Set) -> (Set, i32) {
+    fn closure(&mut self, from: Set) -> (Set, i32) {
+        // The cheapest first, so that each state is gone on from once (Dijkstra 1959).
+        let mut open: BinaryHeap<_> =
+            from.into_iter().map(|(state, cost)| Reverse((cost, state))).collect();
         let mut costs: HashMap<usize, i32> = HashMap::new();
-        for (state, cost) in &open {
-            let known = costs.entry(*state).or_insert(*cost);
-            *known = (*known).min(*cost);
-        }
-        while let Some((state, cost)) = open.pop() {
+        while let Some(Reverse((cost, state))) = open.pop() {
             self.looks += 1;
-            if cost > costs[&state] {
-                continue; // A cheaper way was found since.
+            if costs.contains_key(&state) {
+                continue;
             }
+            costs.insert(state, cost);
             self.looks += self.arcs[state].len();
             for (_, more, to) in self.arcs[state].iter().filter(|arc| arc.0.is_none()) {
-                let cost = cost.saturating_add(*more);
-                if costs.get(to).is_none_or(|known| cost < *known) {
-                    costs.insert(*to, cost);
-                    open.push((*to, cost));
+                if !costs.contains_key(to) {
+                    open.push(Reverse((cost.saturating_add(*more), *to)));
                 }
+            }
+            if self.looks > MAX_LOOKS {
+                break; // It will be refused.
             }
         }
         let least = costs.values().copied().min().unwrap_or(0);

@@ -62,6 +62,8 @@ pub(super) fn symbols(name: &Path, text: &str) -> Result<Vec<(usize, Symbol)>> {
                 };
                 out.push((line, Symbol::Tag(tag)));
                 rest = after;
+            } else if first == '}' {
+                return Err(Error::line(name, line, "} without {"));
             } else if first == '"' {
                 let reason = "'\"' is not supported here: use words, | ( ) [ ] + * / { and <rules>";
                 return Err(Error::line(name, line, reason));

@@ -53,6 +53,7 @@ fn bad_grammars_are_refused_with_the_line() {
         ("<a> = * one;", 1, "words are missing"),
         ("<a> = one\n{tag;", 2, "} is missing"),
         ("<a> = {tag} one;", 1, "words are missing"),
+        ("<a> = one\n};", 2, "} without {"),
         ("<a> = /x/ one;", 1, "a weight is written"),
         ("<a> = /0/ one | /1/ two;", 1, "a weight is written"),
         ("<a> = /2/ one | two;", 1, "either all"),
