@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import test, { before } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -15,7 +15,7 @@ import * as glue from "../pkg/vivavoce.js";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const SAMPLES = here("../../../audio-samples/");
 const MODEL = here("../site/model/");
-const PROGRAM = process.env.VIVAVOCE ?? here("../../../target/debug/vivavoce");
+const PROGRAM = resolve(process.env.VIVAVOCE ?? here("../../../target/debug/vivavoce"));
 const CLIP = "kitchen-int16-8000-mono.wav";
 
 const program = (...args) => execFileSync(PROGRAM, ["transcribe", ...args], { cwd: SAMPLES, encoding: "utf8" });
