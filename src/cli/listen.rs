@@ -48,7 +48,6 @@ pub fn run(arguments: &ListenArguments) -> anyhow::Result<bool> {
         guard.protect(arguments.input.as_deref());
         guard.check(std::slice::from_ref(path), arguments.overwrite)?;
     }
-    // The phrases are read before anything is heard.
     let asleep = !arguments.wake.wake.is_empty();
     let mut source = open(arguments)?;
     let mut save_failed = None;

@@ -58,7 +58,7 @@ pub fn with_file(
     let more = flags(&text, table, command, given).map_err(refuse)?;
     // Behind the name of the command, since what follows `--` is no flag.
     let mut all: Vec<OsString> = std::env::args_os().collect();
-    let at = all.iter().position(|one| one == command).map_or(all.len(), |at| at + 1);
+    let at = all.iter().skip(1).position(|one| one == command).map_or(all.len(), |at| at + 2);
     all.splice(at..at, more);
     let parsed = Arguments::command().try_get_matches_from(all);
     Ok(parsed.map_err(|error| refuse(error.to_string()))?)

@@ -221,6 +221,17 @@ impl Wake {
         event
     }
 
+    /// What was said before the sound broke off is told.
+    fn cut(&mut self, out: &mut Vec<Heard>) -> vivavoce::Result<()> {
+        if self.until_s.is_some() {
+            self.woken.cut();
+            return self.listen(out);
+        }
+        self.guard.cut();
+        self.engine.advance(&mut [&mut self.guard])?;
+        self.watch(out)
+    }
+
     /// The stream is over.
     ///
     /// # Errors
@@ -265,10 +276,12 @@ impl Wake {
                     out.push(Heard::Event(Event::Overrun { lost_s: seconds }));
                     Ok(())
                 }
-                Told::Incident(
-                    Incident::Interrupted { reason: message } | Incident::Note { message },
-                )
-                | Told::Warning(message) => {
+                Told::Incident(Incident::Interrupted { reason: message }) => {
+                    let cut = self.cut(&mut out);
+                    out.push(Heard::Event(Event::Warning { message }));
+                    cut
+                }
+                Told::Incident(Incident::Note { message }) | Told::Warning(message) => {
                     out.push(Heard::Event(Event::Warning { message }));
                     Ok(())
                 }

@@ -113,3 +113,18 @@ class Browser:
         if folder := os.environ.get("VIVAVOCE_SCREENSHOTS"):
             Path(folder, f"{name}.png").write_bytes(picture)
         return picture
+
+    def contrasts(self):
+        """Of the text of every part of the page that has some, to the ground it stands on (WCAG 2.2, "contrast ratio")."""
+        return self.run("""(() => {
+          const light = (colour) => {
+            const [r, g, b] = colour.match(/[\\d.]+/g).map((x) => x / 255)
+              .map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const ground = light(getComputedStyle(document.body).backgroundColor);
+          return [...document.querySelectorAll('h1, p, label, button, select, input, .word, #tentative')].map((element) => {
+            const text = light(getComputedStyle(element).color);
+            return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+          });
+        })()""")

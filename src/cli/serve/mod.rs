@@ -16,8 +16,8 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
         Some(path) => {
             let given = Arguments::command().get_matches();
             let all = super::settings::with_file(path, None, "serve", &given)?;
-            match Arguments::from_arg_matches(&all).map(|all| all.command) {
-                Ok(Command::Serve(arguments)) => serve(&arguments),
+            match Arguments::from_arg_matches(&all)?.command {
+                Command::Serve(arguments) => serve(&arguments),
                 _ => serve(arguments),
             }
         }
