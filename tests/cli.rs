@@ -95,6 +95,9 @@ fn what_a_user_has_settled_once_counts_unless_he_says_otherwise() {
         wrong.err.contains("settings.toml: line 3: colour is no setting of transcribe"),
         "{wrong:?}"
     );
+    let unknown = with("[transcribe]\nlatency = \"none\"\n", &["transcribe", "one.wav"]);
+    assert_eq!(unknown.code, 2, "{unknown:?}");
+    assert!(unknown.err.contains("settings.toml says latency"), "{unknown:?}");
     let folder = place.path().join("config/vivavoce");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("settings.toml"), "[transcribe]\nformat = \"jsonl\"\n").unwrap();

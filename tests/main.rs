@@ -12,6 +12,8 @@ mod cli_evaluate;
 mod cli_formats;
 #[cfg(unix)]
 mod cli_listen;
+#[cfg(unix)]
+mod cli_resume;
 mod cli_trust;
 mod common;
 mod damage;

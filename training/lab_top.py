@@ -145,12 +145,13 @@ class PieceNgram:
 def pick(state, index):
     """Rows of a transducer's state."""
     two = lambda pairs: [(h[:, index], c[:, index]) for h, c in pairs]
-    return {"state": two(state["state"]), "emit": two(state["emit"]), "context": state["context"][index], "attention": None}
+    return {"state": two(state["state"]), "emit": two(state["emit"]), "context": state["context"][index], "history": state["history"][index], "attention": None}
 
 
 def join_states(a, b):
     two = lambda p, q: [tuple(torch.cat(v, dim=1) for v in zip(x, y)) for x, y in zip(p, q)]
-    return {"state": two(a["state"], b["state"]), "emit": two(a["emit"], b["emit"]), "context": torch.cat([a["context"], b["context"]]), "attention": None}
+    return {"state": two(a["state"], b["state"]), "emit": two(a["emit"], b["emit"]), "attention": None,
+            **{name: torch.cat([a[name], b[name]]) for name in ("context", "history")}}
 
 
 @torch.no_grad()

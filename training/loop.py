@@ -55,6 +55,8 @@ def strengthen(model, gain):
     model.transducer.attention.value.weight.mul_(gain)
     for rnn in model.transducer.emit_rnn:
         rnn.weight_ih_l0.mul_(gain)
+    if model.transducer.history:
+        model.transducer.emit_net.weight.mul_(gain)
 
 
 def dev_rows(corpus, set_name, limit=0):
@@ -146,8 +148,10 @@ class Loop:
                 state = {"average": read_weights(args.init)}
             else:
                 state = torch.load(args.init, map_location="cpu", weights_only=True)
-            missing, _ = self.model.load_state_dict(state.get("average", state.get("model")), strict=False)
-            print(f"initialised from {args.init}; new: {sorted({m.split('.')[0] for m in missing})}", flush=True)
+            own = self.model.state_dict()
+            known = {k: v for k, v in state.get("average", state.get("model")).items() if k in own and own[k].shape == v.shape}
+            missing, _ = self.model.load_state_dict(known, strict=False)
+            print(f"initialised from {args.init}; new: {sorted({'.'.join(m.split('.')[:2]) for m in missing})}", flush=True)
             self.average.load_state_dict(self.model.state_dict())
         self.generator.manual_seed(self.settings["seed"] + 1009 * self.rank)
         torch.manual_seed(self.settings["seed"] + 1009 * self.rank)

@@ -227,9 +227,14 @@ class Transducer(nn.Module):
         e, s, p, a = config["embedding_dim"], config["state_dim"], config["emit_dim"], attention["dim"]
         self.embedding = nn.Embedding(num_tokens, e)
         width = e + (a if self.input_feeding else 0)
-        self.state_rnn = nn.ModuleList(LSTM(width if i == 0 else s, s, batch_first=True) for i in range(config["state_layers"]))
+        self.history = config.get("history", 0)  # tokens, the ends of blocks among them, that are all that is known; 0: an LSTM knows all
+        assert not (self.history and (self.input_feeding or not self.carry_state)), "a limited history feeds nothing back and begins nothing anew"
+        states, emits = (0, 0) if self.history else (config["state_layers"], config["emit_layers"])
+        self.state_rnn = nn.ModuleList(LSTM(width if i == 0 else s, s, batch_first=True) for i in range(states))
         self.attention = Attention(attention, s, encoder_dim)
-        self.emit_rnn = nn.ModuleList(LSTM(a + s if i == 0 else p, p, batch_first=True) for i in range(config["emit_layers"]))
+        self.emit_rnn = nn.ModuleList(LSTM(a + s if i == 0 else p, p, batch_first=True) for i in range(emits))
+        if self.history:
+            self.state_net, self.emit_net = nn.Linear(self.history * e, s), nn.Linear(a + s, p)
         self.output = nn.Linear(p, num_tokens)
         self.dropout = SharedDropout(dropout, 1)
         self.context_dim = a
@@ -238,10 +243,13 @@ class Transducer(nn.Module):
         """State before the first step: per LSTM (h, c), the previous context, and what attention keeps (None: nothing yet)."""
         zeros = lambda rnn: (torch.zeros(1, batch, rnn.hidden_size, device=device), torch.zeros(1, batch, rnn.hidden_size, device=device))
         return {"state": [zeros(r) for r in self.state_rnn], "emit": [zeros(r) for r in self.emit_rnn],
-                "context": torch.zeros(batch, 1, self.context_dim, device=device), "attention": None}
+                "context": torch.zeros(batch, 1, self.context_dim, device=device), "attention": None,
+                "history": torch.full((batch, max(0, self.history - 1)), END_OF_BLOCK, device=device)}
 
     def run(self, previous, keys, values, block, geometry, lengths, state):
         """Steps over previous tokens [B, S] with the block of each step [B, S]; one call for all steps unless contexts are fed back."""
+        if self.history:
+            return self.run_limited(previous, keys, values, block, geometry, lengths, state)
         x = self.dropout(self.embedding(previous))  # [B, S, E]
         if self.input_feeding and x.shape[1] > 1:
             parts = []
@@ -251,6 +259,17 @@ class Transducer(nn.Module):
             logits, context, weights = (torch.cat([p[i] for p in parts], dim=2 if i == 2 else 1) for i in range(3))
             return logits, context, weights, state
         return self.run_embedded(x, keys, values, block, geometry, lengths, state, previous)
+
+    def run_limited(self, previous, keys, values, block, geometry, lengths, state):
+        """The same where the last `history` tokens are all that is known of what was said."""
+        steps = previous.shape[1]
+        told = torch.cat([state["history"], previous], dim=1)
+        x = torch.stack([self.embedding(told[:, i : i + steps]) for i in range(self.history)], dim=2).flatten(2)  # [B, S, history * E]
+        x = self.dropout(F.relu(self.state_net(self.dropout(x))))
+        context, weights, kept = self.attention(x, keys, values, block, geometry, lengths, state.get("attention"))
+        x = self.dropout(F.relu(self.emit_net(torch.cat([self.dropout(context), x.to(context.dtype)], dim=-1))))
+        new = {**state, "history": told[:, steps:], "attention": kept, "context": context[:, -1:]}
+        return self.output(x).float(), context, weights, new  # logits [B, S, V]
 
     def recur(self, rnn, x, hc, block, previous):
         """An LSTM over the steps; where states are not carried on, it starts anew in every block."""
@@ -273,7 +292,7 @@ class Transducer(nn.Module):
         return torch.empty_like(parts).index_copy(0, torch.cat(steps), parts).view(*x.shape[:2], -1), hc
 
     def run_embedded(self, x, keys, values, block, geometry, lengths, state, previous=None):
-        new = {"state": [], "emit": []}
+        new = {"state": [], "emit": [], "history": state["history"]}
         if self.input_feeding:
             x = torch.cat([state["context"].to(x.dtype), x], dim=-1)
         for rnn, hc in zip(self.state_rnn, state["state"]):
@@ -382,6 +401,7 @@ def select_state(mask, new, old):
         "emit": [(pick(n[0], o[0]), pick(n[1], o[1])) for n, o in zip(new["emit"], old["emit"])],
         "context": torch.where(mask[:, None, None], new["context"].to(old["context"].dtype), old["context"]),
         "attention": select_rows(mask, new["attention"], old["attention"]),
+        "history": torch.where(mask[:, None], new["history"], old["history"]),
     }
 
 

@@ -63,13 +63,13 @@ def limits(spans, num_blocks, max_tokens):
 def rows_of(state, index):
     """The chosen rows of a transducer state."""
     return {"state": [(h[:, index], c[:, index]) for h, c in state["state"]], "emit": [(h[:, index], c[:, index]) for h, c in state["emit"]],
-            "context": state["context"][index]}
+            "context": state["context"][index], "history": state["history"][index]}
 
 
 def joined(states):
     join = lambda name, i, part: torch.cat([s[name][i][part] for s in states], dim=1)
     pairs = lambda name: [(join(name, i, 0), join(name, i, 1)) for i in range(len(states[0][name]))]
-    return {"state": pairs("state"), "emit": pairs("emit"), "context": torch.cat([s["context"] for s in states])}
+    return {"state": pairs("state"), "emit": pairs("emit"), **{name: torch.cat([s[name] for s in states]) for name in ("context", "history")}}
 
 
 @torch.no_grad()

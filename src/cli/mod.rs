@@ -32,6 +32,7 @@ pub use args::Arguments;
 pub use say::say;
 
 use anyhow::Context;
+use vivavoce::transcript::Final;
 use vivavoce::{Recognizer, StreamOptions};
 
 use args::{Command, ModelArguments, SearchArguments};
@@ -90,9 +91,23 @@ struct UsageError(vivavoce::Error);
 #[error("{0}")]
 struct Misuse(String);
 
+/// Exit code of wrong usage.
+pub const WRONG_USAGE: i32 = 2;
+
 /// The exit code for `error`.
 pub fn exit_code(error: &anyhow::Error) -> i32 {
-    if error.is::<UsageError>() || error.is::<Misuse>() { 2 } else { 1 }
+    if error.is::<UsageError>() || error.is::<Misuse>() { WRONG_USAGE } else { 1 }
+}
+
+/// A segment of a stream that began at `seconds` of another, in the other's times.
+fn later(segment: &mut Final, seconds: f64) {
+    let shift = |time: &mut f64| *time = ((*time + seconds) * 1000.0).round() / 1000.0;
+    for word in segment.result.iter_mut().chain(&mut segment.written) {
+        shift(&mut word.start);
+        shift(&mut word.end);
+    }
+    shift(&mut segment.start);
+    shift(&mut segment.time);
 }
 
 /// What a stream is to be like; refuses settings and lists that the model does not allow, before any audio is touched.

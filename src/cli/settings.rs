@@ -15,17 +15,40 @@ use super::args::Arguments;
 /// Names the file of a user's settings; if it is empty there is none.
 const VARIABLE: &str = "VIVAVOCE_SETTINGS";
 
-/// The arguments, with what the user's settings say: in each table of the file those of the command that it is called after.
+/// The arguments, with what the user's settings say: in each table of the file those of the command that it is called after. Beside
+/// them a note of what the file said, for whoever wonders where a wrong value comes from.
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn arguments() -> anyhow::Result<Arguments> {
+pub fn arguments() -> anyhow::Result<(Arguments, Option<String>)> {
     let given = Arguments::command().get_matches();
-    let all = match (file(), given.subcommand_name()) {
-        (Some(path), Some(command)) => with_file(&path, Some(command), command, &given)?,
-        _ => given,
+    let (all, note) = match (file(), given.subcommand_name()) {
+        (Some(path), Some(command)) => {
+            let all = with_file(&path, Some(command), command, &given)?;
+            let note = note(&path, command, &given, &all);
+            (all, note)
+        }
+        _ => (given, None),
     };
-    Ok(Arguments::from_arg_matches(&all).unwrap_or_else(|error| error.exit()))
+    let arguments = Arguments::from_arg_matches(&all).unwrap_or_else(|error| error.exit());
+    Ok((arguments, note))
+}
+
+/// The names of the settings that came with a file.
+fn note(path: &Path, command: &str, given: &ArgMatches, all: &ArgMatches) -> Option<String> {
+    let (given, all) = (given.subcommand_matches(command)?, all.subcommand_matches(command)?);
+    let by_hand = |matches: &ArgMatches, name: &str| {
+        let known = matches.try_contains_id(name).unwrap_or(false);
+        known && matches.value_source(name) == Some(ValueSource::CommandLine)
+    };
+    let known = Arguments::command();
+    let own = known.find_subcommand(command)?.get_arguments();
+    let added = own.filter(|argument| {
+        let name = argument.get_id().as_str();
+        by_hand(all, name) && !by_hand(given, name)
+    });
+    let added: Vec<_> = added.filter_map(clap::Arg::get_long).collect();
+    (!added.is_empty()).then(|| format!("{} says {}", path.display(), added.join(", ")))
 }
 
 /// The file that is named, or the one where such files are if it is there.

@@ -207,12 +207,7 @@ impl Wake {
             Event::Partial(partial) => shift(&mut partial.time),
             Event::Endpoint { time } => shift(time),
             Event::Final(segment) => {
-                for word in segment.result.iter_mut().chain(&mut segment.written) {
-                    shift(&mut word.start);
-                    shift(&mut word.end);
-                }
-                shift(&mut segment.start);
-                shift(&mut segment.time);
+                super::later(segment, begin_s);
                 segment.segment = self.segment;
                 self.segment += 1;
             }

@@ -84,6 +84,10 @@ pub struct TransducerConfig {
     /// Whether the recurrent nets go on from block to block or start anew in each.
     #[serde(default = "yes")]
     pub carry_state: bool,
+    /// So many of the latest tokens, ends of blocks among them, are all that is known of what was said, and the nets before and after
+    /// attention are one layer each without recurrence; 0: the recurrent nets know all.
+    #[serde(default)]
+    pub history: usize,
 }
 
 fn yes() -> bool {

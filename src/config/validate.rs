@@ -129,6 +129,14 @@ impl ModelConfig {
         if t.input_feeding && !t.carry_state {
             return Err(Error::config("transducer.input_feeding", "needs carry_state"));
         }
+        within("transducer.history", t.history, 0, MAX_HISTORY)?;
+        if t.history > 0 && (t.input_feeding || !t.carry_state) {
+            let reason = "feeds nothing back and begins nothing anew";
+            return Err(Error::config("transducer.history", reason));
+        }
+        if t.history > 0 && (t.state_layers, t.emit_layers) != (1, 1) {
+            return Err(Error::config("transducer.history", "needs one layer before and after"));
+        }
         let a = &self.attention;
         within("attention.num_heads", a.num_heads, 1, 64)?;
         within("attention.dim", a.dim, a.num_heads, 4096)?;
@@ -168,6 +176,9 @@ impl ModelConfig {
         Ok(())
     }
 }
+
+/// Of tokens that a transducer may know: what a search tells apart in 64 bits.
+const MAX_HISTORY: usize = 4;
 
 fn within(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
     if (low..=high).contains(&value) {

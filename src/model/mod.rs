@@ -2,6 +2,7 @@
 
 mod attention;
 mod encoder;
+mod limited;
 mod scorer;
 mod self_attention;
 mod transducer;
@@ -126,6 +127,11 @@ impl Model {
     /// Whether the states of the transducer may be kept in 16 bits: where its matrices have 8, and no state names a block.
     pub fn half_states(&self) -> bool {
         self.transducer.half_states()
+    }
+
+    /// How many of the latest tokens the transducer knows; 0: all.
+    pub fn known_tokens(&self) -> usize {
+        self.config.transducer.history
     }
 
     /// The encoder's state at the start of a stream.

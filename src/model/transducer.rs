@@ -1,6 +1,7 @@
 //! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
 
 use super::attention;
+use super::limited::LimitedNets;
 use super::weights::Weights;
 use crate::attention::{Attention, AttentionScratch, BlockView};
 use crate::config::ModelConfig;
@@ -34,6 +35,8 @@ pub(super) struct Transducer {
     /// The first layer's weights for the previous context, with input feeding.
     context_input: Option<PackedMatrix>,
     state_rnn: Vec<Lstm>,
+    /// In place of the recurrent nets, where the last few tokens are all that is known.
+    limited: Option<LimitedNets>,
     attention: Attention,
     emit_rnn: Vec<Lstm>,
     output: Linear,
@@ -74,6 +77,24 @@ impl Transducer {
         let embedding = "transducer.embedding.weight";
         let num_tokens = weights.rows(embedding, t.embedding_dim)?;
         let embeddings = weights.tensor(embedding, &[num_tokens, t.embedding_dim])?;
+        let place_shares = match &config.word_times {
+            Some(times) => [times.start_heads.clone(), times.end_heads.clone()],
+            None => [Vec::new(), Vec::new()],
+        };
+        if t.history > 0 {
+            return Ok(Self {
+                limited: Some(LimitedNets::load(t, a.dim, &embeddings, weights)?),
+                tokens: TokenInput::Embeddings(Vec::new()),
+                embedding_dim: t.embedding_dim,
+                context_input: None,
+                state_rnn: Vec::new(),
+                attention: attention::load(config, weights)?,
+                emit_rnn: Vec::new(),
+                output: weights.linear("transducer.output", num_tokens, t.emit_dim)?,
+                carry_state: true,
+                place_shares,
+            });
+        }
 
         let context_columns = if t.input_feeding { a.dim } else { 0 };
         let columns = context_columns + t.embedding_dim;
@@ -109,14 +130,12 @@ impl Transducer {
             embedding_dim: t.embedding_dim,
             context_input,
             state_rnn,
+            limited: None,
             attention: attention::load(config, weights)?,
             emit_rnn: emit_rnn.collect::<Result<_>>()?,
             output: weights.linear("transducer.output", num_tokens, t.emit_dim)?,
             carry_state: t.carry_state,
-            place_shares: match &config.word_times {
-                Some(times) => [times.start_heads.clone(), times.end_heads.clone()],
-                None => [Vec::new(), Vec::new()],
-            },
+            place_shares,
         })
     }
 
@@ -135,6 +154,7 @@ impl Transducer {
         self.num_tokens() * self.embedding_dim
             + context
             + layers.map(Lstm::num_parameters).sum::<usize>()
+            + self.limited.as_ref().map_or(0, LimitedNets::num_parameters)
             + self.output.num_parameters()
     }
 
@@ -154,11 +174,16 @@ impl Transducer {
 
     /// See [`Model::half_states`](super::Model::half_states).
     pub fn half_states(&self) -> bool {
-        !self.is_marked() && self.state_rnn.iter().chain(&self.emit_rnn).all(Lstm::is_int8)
+        let limited = self.limited.as_ref().is_none_or(LimitedNets::is_int8);
+        !self.is_marked()
+            && limited
+            && self.state_rnn.iter().chain(&self.emit_rnn).all(Lstm::is_int8)
     }
 
     fn recurrent_size(&self) -> usize {
-        self.state_rnn.iter().chain(&self.emit_rnn).map(|l| 2 * l.hidden()).sum()
+        let layers = self.state_rnn.iter().chain(&self.emit_rnn);
+        layers.map(|l| 2 * l.hidden()).sum::<usize>()
+            + self.limited.as_ref().map_or(0, LimitedNets::state_size)
     }
 
     /// The tokens' and contexts' part of the first layer's gates.
@@ -235,6 +260,16 @@ impl Transducer {
             return;
         }
         let s = scratch;
+        if let Some(limited) = &t.limited {
+            limited.query_into(states, tokens, size, &mut s.queries, next);
+            s.contexts.resize(batch * t.attention.dim(), 0.0);
+            t.attend(batch, states, views, s, next);
+            let StepScratch { contexts, queries, joint, gates, activations, .. } = s;
+            limited.emit_into(contexts, queries, joint, gates, activations);
+            t.output.forward_into(batch, gates, log_probs, activations);
+            log_probs.chunks_exact_mut(t.num_tokens()).for_each(|row| kernels().log_softmax(row));
+            return;
+        }
         let (state_dim, context_dim) = (t.state_rnn[0].hidden(), t.attention.dim());
 
         let mut offset = 0;

@@ -7,8 +7,14 @@ use crate::tokens::TokenId;
 
 pub(super) const NONE: u32 = u32::MAX;
 
+/// Of those, as many as the token prior looks at.
+const PRIOR_TOKENS: usize = 2;
+
 /// Tokens that [`Path::recent`] holds.
 const MAX_MERGE_TOKENS: usize = 8;
+
+/// Bits of each token that [`Path::tokens_hash`] holds where the network knows only the last few.
+const KNOWN_TOKEN_BITS: u32 = 16;
 
 /// A hypothesis at work.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +37,10 @@ pub(super) struct Path {
     pub num_tokens: u32,
     /// Of the words. Equal hashes are taken for equal words: at 64 bits a mistake is out of reach.
     pub words_hash: u64,
-    /// Of all tokens with the ends of blocks, so equal hashes mean equal network states.
+    /// Of the tokens, the ends of blocks among them, that the network knows, so equal hashes mean equal network states.
     pub tokens_hash: u64,
+    /// So many tokens are all that the network knows; 0: all.
+    pub known_tokens: u32,
     /// The last eight tokens without the ends of blocks, 16 bits each, the newest lowest.
     pub recent: u128,
     /// Of the unfinished word.
@@ -51,8 +59,9 @@ pub(super) struct Path {
 
 impl Path {
     /// The hypothesis before anything was said.
-    pub fn first(state: u32, end_of_block: TokenId, lm: LmState) -> Self {
+    pub fn first(state: u32, end_of_block: TokenId, known_tokens: u32, lm: LmState) -> Self {
         Self {
+            known_tokens,
             score: 0.0,
             state,
             token: end_of_block,
@@ -92,6 +101,7 @@ impl Path {
             && self.lm == other.lm
             && self.cursor == other.cursor
             && (alike || self.tokens_hash == other.tokens_hash)
+            && (self.known_tokens == 0 || recent << (128 - 16 * PRIOR_TOKENS) == 0)
     }
 
     /// Reads `token` with its log-probability; `same_future` and `same_words` see it.
@@ -101,8 +111,7 @@ impl Path {
             (self.word_log_prob, self.word_lowest, self.word_tokens) = (0.0, 0.0, 0);
         }
         self.last_block = block;
-        self.token = token;
-        self.tokens_hash = hash(self.tokens_hash, token);
+        self.read(token);
         // One more than the token, so that nothing differs from token 0.
         self.recent = self.recent << 16 | u128::from((token as u16).wrapping_add(1));
         self.word_log_prob += log_prob;
@@ -133,8 +142,19 @@ impl Path {
 
     /// Reads the end-of-block symbol.
     pub fn close(&mut self, end_of_block: TokenId) {
-        self.token = end_of_block;
-        self.tokens_hash = hash(self.tokens_hash, end_of_block);
+        self.read(end_of_block);
+    }
+
+    fn read(&mut self, token: TokenId) {
+        self.token = token;
+        self.tokens_hash = match self.known_tokens {
+            0 => hash(self.tokens_hash, token),
+            // The tokens themselves, the newest lowest.
+            known => {
+                let all = self.tokens_hash << KNOWN_TOKEN_BITS | u64::from(token);
+                all & u64::MAX >> (u64::BITS - KNOWN_TOKEN_BITS * known)
+            }
+        };
     }
 
     /// Ends the unfinished word; it is `word`.

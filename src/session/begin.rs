@@ -106,7 +106,10 @@ impl Session {
             SearchKind::Tokens | SearchKind::Beam => {
                 let beam =
                     BeamSearch::new(&search, constraint.clone(), end).with_hotwords(hotwords);
-                Box::new(beam.with_half_states(recognizer.model.half_states()))
+                Box::new(
+                    beam.with_half_states(recognizer.model.half_states())
+                        .with_known_tokens(recognizer.model.known_tokens()),
+                )
             }
         };
         Ok(Self::with_search(recognizer, mode, search, constraint, lexical))
@@ -199,7 +202,10 @@ impl Session {
         };
         let end = recognizer.tokens.end_of_block();
         let beam = BeamSearch::new(&search, constraint.clone(), end);
-        let beam = Box::new(beam.with_half_states(recognizer.model.half_states()));
+        let beam = Box::new(
+            beam.with_half_states(recognizer.model.half_states())
+                .with_known_tokens(recognizer.model.known_tokens()),
+        );
         Ok(Self::with_search(recognizer, mode, beam, constraint, true))
     }
 }

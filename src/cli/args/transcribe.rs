@@ -109,8 +109,8 @@ pub struct OutputArguments {
     /// Replace results that are there already
     #[arg(long, conflicts_with = "resume")]
     pub overwrite: bool,
-    /// Leave out inputs whose file of --output-dir is there already
-    #[arg(long, requires = "output_dir")]
+    /// Leave out what is done already, and go on inside a file that was broken off
+    #[arg(long)]
     pub resume: bool,
     /// Files at once [default: one a core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

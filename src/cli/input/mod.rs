@@ -6,7 +6,7 @@ mod heard;
 pub mod list;
 mod names;
 
-pub use entry::Entry;
+pub use entry::{Audio, Entry};
 pub use list::gather;
 
 use std::fmt::Write;

@@ -9,7 +9,6 @@ mod whole;
 
 pub use destination::{Destination, result_paths};
 pub use guard::Guard;
-#[cfg(feature = "plot")]
 pub use guard::is_special;
 #[cfg(feature = "plot")]
 pub use whole::{Meet, put};

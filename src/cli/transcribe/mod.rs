@@ -1,6 +1,7 @@
 //! `vivavoce transcribe`.
 
 mod batch;
+mod journal;
 mod live;
 mod progress;
 
@@ -13,7 +14,7 @@ use vivavoce::endpoint::EndpointOptions;
 
 use super::args::{OutputArguments, TranscribeArguments};
 use super::input::{Entry, gather};
-use super::output::{Destination, Style, result_paths};
+use super::output::{Destination, Style, is_special, result_paths};
 use super::{Misuse, say};
 
 pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
@@ -30,8 +31,19 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
         arguments.input.files.iter().chain(&arguments.input.files_from).map(AsRef::as_ref),
     );
     let overwrite = arguments.output.overwrite;
+    let resume = arguments.output.resume;
+    if resume && folder.is_none() && arguments.output.output.is_none() {
+        let reason = "--resume goes by results that are there: say --output or --output-dir";
+        return Err(Misuse(reason.into()).into());
+    }
     if let Some(path) = &arguments.output.output {
-        guard.check(std::slice::from_ref(path), overwrite)?;
+        // What was broken off has left its journal.
+        let broken_off = resume && journal::path_for(path).exists();
+        if resume && !broken_off && path.is_file() {
+            say(format_args!("{} is done already", path.display()));
+            return Ok(true);
+        }
+        guard.check(std::slice::from_ref(path), overwrite || broken_off)?;
     }
     let paths = match folder {
         None => Vec::new(),
@@ -40,9 +52,9 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
                 let name = dir.display();
                 return Err(Misuse(format!("--output-dir {name} is a file")).into());
             }
-            let paths = left(&mut entries, arguments.output.resume, dir.as_deref(), &style)?;
+            let paths = left(&mut entries, resume, dir.as_deref(), &style)?;
             // What another run has written since the list was made stays as it is.
-            guard.check(&paths, overwrite || arguments.output.resume)?;
+            guard.check(&paths, overwrite || resume)?;
             paths
         }
     };
@@ -60,11 +72,17 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     if arguments.stream || arguments.realtime {
         return live::run(&recognizer, &stream, &entries, several, arguments);
     }
+    let results = match (&arguments.output.output, entries.len()) {
+        _ if endpoints.is_none() => Vec::new(),
+        (Some(path), 1) if !is_special(path) => vec![path.clone()],
+        _ => paths.clone(),
+    };
     let destination = match folder {
         Some(_) => Destination::files(style, paths, overwrite),
         None => Destination::stream(style, arguments.output.output.as_deref(), several)?,
     };
     let latency = arguments.search.latency.as_ref();
+    let settings = format!("{} {:?} {:?}", recognizer.config().name, arguments.search, endpoints);
     let interrupted = Arc::<AtomicBool>::default();
     let told = interrupted.clone();
     super::on_signal(move || told.store(true, Ordering::Relaxed))?;
@@ -77,6 +95,9 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
         interrupted,
         // In a folder it would pass for a whole one when the work is taken up again.
         gives_parts: entries.len() == 1 && folder.is_none(),
+        results,
+        resume,
+        settings,
     };
     let jobs = arguments.output.jobs.map_or_else(cores, usize::from);
     batch::run(&work, jobs.min(entries.len()).max(1), destination)

@@ -28,6 +28,7 @@ pub struct BeamSearch {
     constraint: Constraint,
     hotwords: Option<Arc<HotwordTrie>>,
     end_of_block: TokenId,
+    known_tokens: u32,
     pool: StatePool,
     history: History,
     /// Hypotheses at the border of a block, best first.
@@ -91,6 +92,7 @@ impl BeamSearch {
             constraint,
             hotwords: None,
             end_of_block,
+            known_tokens: 0,
             pool: StatePool::default(),
             history: History::default(),
             closed: Vec::new(),
@@ -113,6 +115,13 @@ impl BeamSearch {
         Self { hotwords, ..self }
     }
 
+    /// For a network that knows the last `known_tokens` tokens and no more, the ends of blocks among them (0: all): hypotheses
+    /// that agree on those share one row.
+    #[must_use]
+    pub fn with_known_tokens(self, known_tokens: usize) -> Self {
+        Self { known_tokens: known_tokens as u32, ..self }
+    }
+
     /// Keeps 16 bits of every value of the network's states.
     #[must_use]
     pub fn with_half_states(self, half: bool) -> Self {
@@ -124,7 +133,7 @@ impl BeamSearch {
         self.pool.clear(state_size);
         let state = self.pool.zeros();
         let lm = self.constraint.lm().map(NgramLm::start).unwrap_or_default();
-        self.closed.push(Path::first(state, self.end_of_block, lm));
+        self.closed.push(Path::first(state, self.end_of_block, self.known_tokens, lm));
     }
 
     /// Gives every active hypothesis its row. Equal tokens mean equal states, so homophones share one.

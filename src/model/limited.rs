@@ -1,0 +1,124 @@
+//! The nets before and after attention where the last few tokens are all that is known of what was said (Ghodsi et al., 2020: a
+//! transducer needs no recurrent memory of its tokens).
+//!
+//! Hypotheses that agree on those tokens share what they see, and the network can't learn its training sentences by heart.
+
+use super::weights::Weights;
+use crate::config::TransducerConfig;
+use crate::error::Result;
+use crate::nn::{Activations, Linear};
+use crate::tokens::TokenId;
+
+/// `relu(W [embeddings of the last tokens])` before attention, `relu(W [context; that])` after it.
+#[derive(Debug)]
+pub(super) struct LimitedNets {
+    /// What each token adds at each of its places, the oldest first, `[history, tokens, state_dim]`; the bias stands in the newest's.
+    tables: Vec<f32>,
+    history: usize,
+    state_dim: usize,
+    emit: Linear,
+    num_parameters: usize,
+}
+
+fn relu(values: &mut [f32]) {
+    values.iter_mut().for_each(|v| *v = v.max(0.0));
+}
+
+impl LimitedNets {
+    /// `embeddings` `[tokens, embedding_dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) naming the first tensor that does not fit.
+    pub fn load(
+        config: &TransducerConfig,
+        context_dim: usize,
+        embeddings: &[f32],
+        weights: &Weights<'_>,
+    ) -> Result<Self> {
+        let (history, dim, state_dim) = (config.history, config.embedding_dim, config.state_dim);
+        let columns = history * dim;
+        let weight = weights.tensor("transducer.state_net.weight", &[state_dim, columns])?;
+        let bias = weights.tensor("transducer.state_net.bias", &[state_dim])?;
+        let mut tables = Vec::with_capacity(history * embeddings.len() / dim * state_dim);
+        for place in 0..history {
+            for token in embeddings.chunks_exact(dim) {
+                for (row, bias) in weight.chunks_exact(columns).zip(&bias) {
+                    let part = &row[place * dim..][..dim];
+                    let sum: f32 = part.iter().zip(token).map(|(w, e)| w * e).sum();
+                    tables.push(if place + 1 == history { sum + bias } else { sum });
+                }
+            }
+        }
+        let emit =
+            weights.linear("transducer.emit_net", config.emit_dim, context_dim + state_dim)?;
+        let num_parameters = weight.len() + bias.len() + emit.num_parameters();
+        Ok(Self { tables, history, state_dim, emit, num_parameters })
+    }
+
+    pub fn num_parameters(&self) -> usize {
+        self.num_parameters
+    }
+
+    pub fn is_int8(&self) -> bool {
+        self.emit.is_int8()
+    }
+
+    /// Values in a state: the tokens before the newest, the oldest first, as numbers (exact in 16 bits up to 2048).
+    pub fn state_size(&self) -> usize {
+        self.history - 1
+    }
+
+    /// Reads `tokens` `[batch]` on top of `states`, rows of `stride` values: the queries `[batch, state_dim]` and the next states.
+    pub fn query_into(
+        &self,
+        states: &[f32],
+        tokens: &[TokenId],
+        stride: usize,
+        queries: &mut Vec<f32>,
+        next: &mut [f32],
+    ) {
+        let num_tokens = self.tables.len() / (self.history * self.state_dim);
+        let earlier = self.state_size();
+        queries.clear();
+        queries.resize(tokens.len() * self.state_dim, 0.0);
+        let rows = states.chunks_exact(stride).zip(next.chunks_exact_mut(stride));
+        for (((old, new), token), query) in
+            rows.zip(tokens).zip(queries.chunks_exact_mut(self.state_dim))
+        {
+            let known = old[..earlier].iter().map(|v| *v as usize).chain([*token as usize]);
+            for (place, token) in known.enumerate() {
+                let row = (place * num_tokens + token) * self.state_dim;
+                let added = &self.tables[row..][..self.state_dim];
+                query.iter_mut().zip(added).for_each(|(q, a)| *q += a);
+            }
+            relu(query);
+            if let Some(last) = earlier.checked_sub(1) {
+                new[..last].copy_from_slice(&old[1..earlier]);
+                new[last] = *token as f32;
+            }
+        }
+    }
+
+    /// From `contexts` and `queries` to what the output layer reads, `out` `[batch, emit_dim]`.
+    pub fn emit_into(
+        &self,
+        contexts: &[f32],
+        queries: &[f32],
+        joint: &mut Vec<f32>,
+        out: &mut Vec<f32>,
+        activations: &mut Activations,
+    ) {
+        let batch = queries.len() / self.state_dim;
+        let context_dim = self.emit.inputs() - self.state_dim;
+        joint.clear();
+        for (context, query) in
+            contexts.chunks_exact(context_dim).zip(queries.chunks_exact(self.state_dim))
+        {
+            joint.extend_from_slice(context);
+            joint.extend_from_slice(query);
+        }
+        out.resize(batch * self.emit.outputs(), 0.0);
+        self.emit.forward_into(batch, joint, out, activations);
+        relu(out);
+    }
+}
