@@ -1,6 +1,6 @@
 //! Reads the weights of an attention.
 
-use super::weights::Weights;
+use crate::weights::Weights;
 use crate::attention::{
     AreaKey, Areas, Attention, Keys, LOCATION_FILTERS, LOCATION_TAPS, Mix, Modulation,
     PositionBias, Prediction, Score,

@@ -5,7 +5,6 @@ mod encoder;
 mod scorer;
 mod self_attention;
 mod transducer;
-mod weights;
 
 pub use encoder::{EncoderBatch, EncoderState};
 pub use scorer::{BlockScorer, RowScorer};
@@ -18,8 +17,8 @@ use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
 use encoder::Encoder;
 use transducer::Transducer;
-pub use weights::Precision;
-use weights::Weights;
+use crate::weights::Weights;
+pub use crate::weights::Precision;
 
 /// Sizes of a model, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

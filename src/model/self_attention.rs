@@ -1,6 +1,6 @@
 //! Encoder layers in which a frame looks at itself and at those before it (Vaswani et al., 2017, with a learnt bias by distance).
 
-use super::weights::Weights;
+use crate::weights::Weights;
 use crate::config::{EncoderConfig, SelfAttentionConfig};
 use crate::error::Result;
 use crate::nn::Activations;

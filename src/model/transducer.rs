@@ -1,7 +1,7 @@
 //! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
 
 use super::attention;
-use super::weights::Weights;
+use crate::weights::Weights;
 use crate::attention::{Attention, AttentionScratch, BlockView};
 use crate::config::ModelConfig;
 use crate::error::Result;

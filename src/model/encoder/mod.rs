@@ -6,7 +6,7 @@ mod context;
 mod recurrence;
 
 use super::self_attention::{SelfAttention, SelfAttentionScratch};
-use super::weights::Weights;
+use crate::weights::Weights;
 use crate::config::{FrontendConfig, ModelConfig};
 use crate::error::Result;
 use crate::nn::{Conv2d, ConvScratch, ConvState, LayerNorm, Linear};

@@ -1,6 +1,7 @@
 //! Which words are settled.
 
 use super::super::hypothesis::{History, NONE, Path};
+use super::super::recall::Recall;
 use super::super::{Constraint, UNKNOWN_ID};
 use super::{BeamSearch, SearchScratch, sort};
 
@@ -22,11 +23,14 @@ impl BeamSearch {
         }
         if best.len() as u32 > MAX_PENDING_WORDS {
             let decided = base + best.len() as u32 - MAX_PENDING_WORDS / 2;
-            let (history, pool) = (&self.history, &mut self.pool);
+            let (history, pool, recall) = (&self.history, &mut self.pool, &mut self.recall);
             self.closed.retain(|path| {
                 let agrees = shared_words(history, path, best) >= decided;
                 if !agrees {
                     pool.release(path.state);
+                    if let Some(recall) = recall {
+                        recall.release(path.recall);
+                    }
                 }
                 agrees
             });
@@ -51,7 +55,9 @@ impl BeamSearch {
         self.closed.retain(|path| self.constraint.is_complete(path) || !any_complete);
         if let Some(lm) = self.constraint.lm() {
             for path in &mut self.closed {
-                path.score += self.config.lm_weight * lm.end(path.lm);
+                let ngram = lm.end(path.lm);
+                let mix = |recall: &Recall| recall.mix_end(path.recall, ngram);
+                path.score += self.config.lm_weight * self.recall.as_ref().map_or(ngram, mix);
             }
         }
         if let Some(hotwords) = &self.hotwords {

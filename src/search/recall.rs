@@ -1,0 +1,153 @@
+//! What the neural language model makes of the words of hypotheses.
+
+use std::sync::Arc;
+
+use super::candidate::Candidate;
+use super::hypothesis::{NONE, Path};
+use super::log_add;
+use super::states::StatePool;
+use crate::lm::{NeuralLm, NeuralScratch, Outlook};
+
+/// Marks, in [`Path::recall`], a row of the step to come instead of a slot.
+const ROW: u32 = 1 << 31;
+
+/// States and outlooks after the words of hypotheses, each shared by all that have the same words.
+#[derive(Debug)]
+pub(super) struct Recall {
+    lm: Arc<NeuralLm>,
+    /// Logarithms of the shares of both models in the probability of a word.
+    log_shares: [f32; 2],
+    pool: StatePool,
+    /// By slot: the hash of the words.
+    words: Vec<u64>,
+    outlooks: Vec<Outlook>,
+}
+
+/// Room for a step of the model.
+#[derive(Debug, Default)]
+pub(super) struct RecallScratch {
+    network: NeuralScratch,
+    /// Of the rows: states before, words read, hashes of all words, slots.
+    states: Vec<f32>,
+    words: Vec<u32>,
+    hashes: Vec<u64>,
+    slots: Vec<u32>,
+}
+
+impl Recall {
+    /// `weight` is the share of the neural model in the probability of a word.
+    pub fn new(lm: Arc<NeuralLm>, weight: f32) -> Self {
+        let log_shares = [weight.ln(), (1.0 - weight).ln()];
+        let (words, outlooks) = (Vec::new(), Vec::new());
+        Self { lm, log_shares, pool: StatePool::of_halves(), words, outlooks }
+    }
+
+    /// Forgets everything; the slot of the start of a sentence.
+    pub fn begin(&mut self) -> u32 {
+        self.pool.clear(self.lm.state_size());
+        let lm = Arc::clone(&self.lm);
+        let (state, outlook) = lm.start();
+        let slot = self.insert(state, 0);
+        self.outlooks[slot as usize].clone_from(outlook);
+        slot
+    }
+
+    /// A slot with one user for `state`; its outlook is still that of another.
+    fn insert(&mut self, state: &[f32], words: u64) -> u32 {
+        let slot = self.pool.insert(state);
+        if slot as usize == self.words.len() {
+            // As the states: no more than is needed.
+            self.words.reserve_exact(1);
+            self.words.push(words);
+            self.outlooks.reserve_exact(1);
+            self.outlooks.push(Outlook::default());
+        }
+        self.words[slot as usize] = words;
+        slot
+    }
+
+    /// `log_prob`, that of the n-gram model for `word` after the words of `slot`, mixed with that of the neural model.
+    pub fn mix(&self, slot: u32, word: u32, log_prob: f32) -> f32 {
+        let outlook = &self.outlooks[slot as usize];
+        self.lm.log_prob(outlook, word).map_or(log_prob, |neural| self.mixed(neural, log_prob))
+    }
+
+    /// The same for the end of the sentence.
+    pub fn mix_end(&self, slot: u32, log_prob: f32) -> f32 {
+        self.mixed(self.lm.end(&self.outlooks[slot as usize]), log_prob)
+    }
+
+    fn mixed(&self, neural: f32, ngram: f32) -> f32 {
+        log_add(neural + self.log_shares[0], ngram + self.log_shares[1])
+    }
+
+    /// Gives up the slot of a hypothesis.
+    pub fn release(&mut self, slot: u32) {
+        self.pool.release(slot);
+    }
+
+    /// Gives accepted candidates the slots of their words, and takes those of the hypotheses before, `old`.
+    pub fn advance<'a>(
+        &mut self,
+        accepted: &mut [Candidate],
+        old: impl Iterator<Item = &'a Path>,
+        scratch: &mut RecallScratch,
+    ) {
+        let RecallScratch { network, states, words, hashes, slots } = scratch;
+        states.clear();
+        words.clear();
+        hashes.clear();
+        for candidate in accepted.iter_mut() {
+            let path = &mut candidate.path;
+            if let Some(word) = candidate.word {
+                let hash = path.words_hash;
+                if let Some(slot) = self.slot_of(hash) {
+                    path.recall = slot;
+                } else {
+                    let row = hashes.iter().position(|known| *known == hash).unwrap_or_else(|| {
+                        self.pool.get_into(path.recall, states);
+                        words.push(word);
+                        hashes.push(hash);
+                        words.len() - 1
+                    });
+                    path.recall = ROW | row as u32;
+                    continue;
+                }
+            }
+            self.pool.share(path.recall);
+        }
+        // Slots that were stepped from are free for what came of them.
+        old.for_each(|path| self.pool.release(path.recall));
+        if words.is_empty() {
+            return;
+        }
+        self.lm.step(states, words, network);
+        slots.clear();
+        slots.resize(words.len(), NONE);
+        let lm = Arc::clone(&self.lm);
+        for path in accepted.iter_mut().map(|c| &mut c.path).filter(|path| path.recall & ROW != 0) {
+            let row = (path.recall ^ ROW) as usize;
+            if slots[row] == NONE {
+                slots[row] = self.insert(lm.state(row, network), hashes[row]);
+                lm.outlook_into(row, network, &mut self.outlooks[slots[row] as usize]);
+            } else {
+                self.pool.share(slots[row]);
+            }
+            path.recall = slots[row];
+        }
+    }
+
+    /// The slot after words with this hash.
+    fn slot_of(&self, hash: u64) -> Option<u32> {
+        let mut slots = (0..).zip(&self.words);
+        slots.find(|(slot, words)| **words == hash && self.pool.is_used(*slot)).map(|(slot, _)| slot)
+    }
+
+    /// Bytes held.
+    pub fn num_bytes(&self) -> usize {
+        self.pool.num_bytes()
+            + self.words.capacity() * size_of::<u64>()
+            + self.outlooks.capacity() * size_of::<Outlook>()
+            + self.outlooks.iter().map(Outlook::num_bytes).sum::<usize>()
+    }
+}
