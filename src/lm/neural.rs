@@ -11,7 +11,6 @@ use crate::nn::kernels::kernels;
 use crate::nn::{Activations, Linear, Lstm, PackedMatrix, Rows, RowsMut};
 use crate::weights::{Precision, Weights};
 
-const FILE: &str = "word_lm.safetensors";
 /// The unknown word and the two sentence marks follow the words.
 const MARKS: usize = 3;
 /// Largest value of 8 bits.
@@ -235,7 +234,13 @@ impl NeuralLm {
         let hidden = Rows { data: next, stride: self.state_size() };
         self.project.forward_rows_into(rows, hidden, first, activations);
         let to = RowsMut { data: second, stride: few };
-        self.narrow.accumulate(kernels(), rows, Rows { data: first, stride: full }, to, activations);
+        self.narrow.accumulate(
+            kernels(),
+            rows,
+            Rows { data: first, stride: full },
+            to,
+            activations,
+        );
     }
 
     /// The state after row `row` of the last step.
@@ -261,6 +266,7 @@ impl NeuralLm {
 mod tests {
     use super::*;
 
+    const FILE: &str = "word_lm.safetensors";
     const TINY: &[u8] = include_bytes!("../../tests/golden/word-lm-tiny.safetensors");
     const SENTENCES: &str = include_str!("../../tests/golden/word-lm-tiny.tsv");
 
@@ -293,13 +299,19 @@ mod tests {
         for (precision, tolerance) in [(Precision::F32, 0.03), (Precision::Stored, 0.06)] {
             let lm = tiny(precision);
             assert_eq!(lm.num_words(), 6);
-            assert_eq!(lm.fingerprint(), crate::lexicon::fingerprint(["a", "b", "c", "d", "e", "f"]));
+            assert_eq!(
+                lm.fingerprint(),
+                crate::lexicon::fingerprint(["a", "b", "c", "d", "e", "f"])
+            );
             for line in SENTENCES.lines() {
                 let (sentence, expected) = line.split_once('\t').unwrap();
                 let words = ids(sentence);
                 let (got, expected) = (read(&lm, &words).0, expected.parse::<f32>().unwrap());
                 let most = tolerance * (words.len() + 1) as f32;
-                assert!((got - expected).abs() < most, "{sentence}: got {got}, expected {expected}");
+                assert!(
+                    (got - expected).abs() < most,
+                    "{sentence}: got {got}, expected {expected}"
+                );
             }
         }
     }

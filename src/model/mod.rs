@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use crate::attention::{Attention, KeyValues, Window};
 use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
+pub use crate::weights::Precision;
+use crate::weights::Weights;
 use encoder::Encoder;
 use transducer::Transducer;
-use crate::weights::Weights;
-pub use crate::weights::Precision;
 
 /// Sizes of a model, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
 
 use super::attention;
-use crate::weights::Weights;
 use crate::attention::{Attention, AttentionScratch, BlockView};
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -10,6 +9,7 @@ use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
 use crate::search::NUM_PLACES;
 use crate::tokens::TokenId;
+use crate::weights::Weights;
 
 /// Largest table of embedded tokens already multiplied by the first layer's input weights.
 const MAX_TABLE_VALUES: usize = 1 << 22;

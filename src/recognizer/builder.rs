@@ -121,7 +121,8 @@ impl RecognizerBuilder {
         let model =
             Model::from_files(&config_path, &config, &weights_path, &weights, self.precision)?;
         drop(weights);
-        let mut recognizer = assemble(model, self.precision, &files.needed("tokens.txt")?, &mut files)?;
+        let mut recognizer =
+            assemble(model, self.precision, &files.needed("tokens.txt")?, &mut files)?;
         if let Some((name, list)) = self.hotwords {
             recognizer.hotwords = Some(recognizer.hotwords(name, &list)?);
         }

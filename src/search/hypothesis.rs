@@ -22,7 +22,7 @@ pub(super) struct Path {
     /// Place in the prefix tree; the root between words.
     pub node: NodeId,
     pub lm: LmState,
-    /// Slot of its words in [`Recall`](super::recall::Recall), if there is one.
+    /// Slot of its words in [`Recall`](super::recall::Recall), or `NONE`.
     pub recall: u32,
     /// Where it stands in the hotwords, the grammar or the text.
     pub cursor: u32,

@@ -8,15 +8,17 @@ use super::log_add;
 use super::states::StatePool;
 use crate::lm::{NeuralLm, NeuralScratch, Outlook};
 
-/// Marks, in [`Path::recall`], a row of the step to come instead of a slot.
+/// Marks, in [`Path::recall`], a row of the step to come instead of a slot; `NONE` has it too.
 const ROW: u32 = 1 << 31;
 
-/// States and outlooks after the words of hypotheses, each shared by all that have the same words.
+/// States and outlooks after the words of hypotheses, each shared by all that have the same words. The best hypotheses have them; the n-gram
+/// model alone speaks for the others until their next word, which is then taken for the first one.
 #[derive(Debug)]
 pub(super) struct Recall {
     lm: Arc<NeuralLm>,
     /// Logarithms of the shares of both models in the probability of a word.
     log_shares: [f32; 2],
+    most: usize,
     pool: StatePool,
     /// By slot: the hash of the words.
     words: Vec<u64>,
@@ -32,14 +34,16 @@ pub(super) struct RecallScratch {
     words: Vec<u32>,
     hashes: Vec<u64>,
     slots: Vec<u32>,
+    /// Hashes of the words that have slots from now on.
+    kept: Vec<u64>,
 }
 
 impl Recall {
-    /// `weight` is the share of the neural model in the probability of a word.
-    pub fn new(lm: Arc<NeuralLm>, weight: f32) -> Self {
+    /// `weight` is the share of the neural model in the probability of a word; no more than `most` sequences of words have slots.
+    pub fn new(lm: Arc<NeuralLm>, weight: f32, most: usize) -> Self {
         let log_shares = [weight.ln(), (1.0 - weight).ln()];
         let (words, outlooks) = (Vec::new(), Vec::new());
-        Self { lm, log_shares, pool: StatePool::of_halves(), words, outlooks }
+        Self { lm, log_shares, most, pool: StatePool::of_halves(), words, outlooks }
     }
 
     /// Forgets everything; the slot of the start of a sentence.
@@ -68,22 +72,32 @@ impl Recall {
 
     /// `log_prob`, that of the n-gram model for `word` after the words of `slot`, mixed with that of the neural model.
     pub fn mix(&self, slot: u32, word: u32, log_prob: f32) -> f32 {
-        let outlook = &self.outlooks[slot as usize];
-        self.lm.log_prob(outlook, word).map_or(log_prob, |neural| self.mixed(neural, log_prob))
+        let outlook = self.outlooks.get(slot as usize);
+        let neural = outlook.and_then(|outlook| self.lm.log_prob(outlook, word));
+        neural.map_or(log_prob, |neural| self.mixed(neural, log_prob))
     }
 
     /// The same for the end of the sentence.
     pub fn mix_end(&self, slot: u32, log_prob: f32) -> f32 {
-        self.mixed(self.lm.end(&self.outlooks[slot as usize]), log_prob)
+        let neural = self.outlooks.get(slot as usize).map(|outlook| self.lm.end(outlook));
+        neural.map_or(log_prob, |neural| self.mixed(neural, log_prob))
     }
 
     fn mixed(&self, neural: f32, ngram: f32) -> f32 {
         log_add(neural + self.log_shares[0], ngram + self.log_shares[1])
     }
 
+    fn share(&mut self, slot: u32) {
+        if slot & ROW == 0 {
+            self.pool.share(slot);
+        }
+    }
+
     /// Gives up the slot of a hypothesis.
     pub fn release(&mut self, slot: u32) {
-        self.pool.release(slot);
+        if slot & ROW == 0 {
+            self.pool.release(slot);
+        }
     }
 
     /// Gives accepted candidates the slots of their words, and takes those of the hypotheses before, `old`.
@@ -93,31 +107,41 @@ impl Recall {
         old: impl Iterator<Item = &'a Path>,
         scratch: &mut RecallScratch,
     ) {
-        let RecallScratch { network, states, words, hashes, slots } = scratch;
+        let RecallScratch { network, states, words, hashes, slots, kept } = scratch;
         states.clear();
         words.clear();
         hashes.clear();
+        kept.clear();
         for candidate in accepted.iter_mut() {
             let path = &mut candidate.path;
-            if let Some(word) = candidate.word {
-                let hash = path.words_hash;
-                if let Some(slot) = self.slot_of(hash) {
-                    path.recall = slot;
-                } else {
+            let (hash, before) = (path.words_hash, path.recall);
+            path.recall = NONE;
+            if !kept.contains(&hash) {
+                if kept.len() == self.most {
+                    continue;
+                }
+                kept.push(hash);
+            }
+            path.recall = match (candidate.word, self.slot_of(hash)) {
+                (_, Some(slot)) => slot,
+                (None, None) => NONE,
+                (Some(word), None) => {
                     let row = hashes.iter().position(|known| *known == hash).unwrap_or_else(|| {
-                        self.pool.get_into(path.recall, states);
+                        match before {
+                            NONE => states.extend_from_slice(self.lm.start().0),
+                            slot => self.pool.get_into(slot, states),
+                        }
                         words.push(word);
                         hashes.push(hash);
                         words.len() - 1
                     });
-                    path.recall = ROW | row as u32;
-                    continue;
+                    ROW | row as u32
                 }
-            }
-            self.pool.share(path.recall);
+            };
+            self.share(path.recall);
         }
         // Slots that were stepped from are free for what came of them.
-        old.for_each(|path| self.pool.release(path.recall));
+        old.for_each(|path| self.release(path.recall));
         if words.is_empty() {
             return;
         }
@@ -125,7 +149,8 @@ impl Recall {
         slots.clear();
         slots.resize(words.len(), NONE);
         let lm = Arc::clone(&self.lm);
-        for path in accepted.iter_mut().map(|c| &mut c.path).filter(|path| path.recall & ROW != 0) {
+        let paths = accepted.iter_mut().map(|candidate| &mut candidate.path);
+        for path in paths.filter(|path| path.recall & ROW != 0 && path.recall != NONE) {
             let row = (path.recall ^ ROW) as usize;
             if slots[row] == NONE {
                 slots[row] = self.insert(lm.state(row, network), hashes[row]);
@@ -140,7 +165,9 @@ impl Recall {
     /// The slot after words with this hash.
     fn slot_of(&self, hash: u64) -> Option<u32> {
         let mut slots = (0..).zip(&self.words);
-        slots.find(|(slot, words)| **words == hash && self.pool.is_used(*slot)).map(|(slot, _)| slot)
+        slots
+            .find(|(slot, words)| **words == hash && self.pool.is_used(*slot))
+            .map(|(slot, _)| slot)
     }
 
     /// Bytes held.

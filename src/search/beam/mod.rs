@@ -71,6 +71,8 @@ pub struct SearchScratch {
     spare: Vec<Vec<Path>>,
 }
 
+/// Where states of the network are limited, those of the neural language model are to one for so many of them.
+const WORDS_OF_STATES: usize = 2;
 /// More paths than this are sorted with memory from the heap.
 const SORTED_IN_PLACE: usize = 64;
 
@@ -91,7 +93,12 @@ impl BeamSearch {
     /// A search at the start of a stream. The scorer must know all tokens of the constraint.
     pub fn new(config: &SearchConfig, constraint: Constraint, end_of_block: TokenId) -> Self {
         let neural = constraint.neural().filter(|_| config.neural_weight > 0.0);
-        let recall = neural.map(|lm| Recall::new(Arc::clone(lm), config.neural_weight));
+        let most = match config.max_states {
+            0 => usize::MAX,
+            n => n.div_ceil(WORDS_OF_STATES),
+        };
+        let most = std::env::var("XMOST").map_or(most, |v| v.parse().unwrap());
+        let recall = neural.map(|lm| Recall::new(Arc::clone(lm), config.neural_weight, most));
         Self {
             config: config.clone(),
             constraint,
@@ -177,7 +184,8 @@ impl BeamSearch {
             let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
             let towards_end = self.config.end_of_block_bias;
             let (closing, gain) = bias_gains(log_probs[end_of_block as usize], towards_end);
-            let step = Step { path, parent, log_probs, block, end_of_block, gain, hotwords, recall };
+            let step =
+                Step { path, parent, log_probs, block, end_of_block, gain, hotwords, recall };
             step.close(closing, &mut sink);
             if may_emit {
                 step.extend(&self.constraint, &self.config, look_ahead, &mut sink);
