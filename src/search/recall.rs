@@ -4,20 +4,25 @@ use std::sync::Arc;
 
 use super::candidate::Candidate;
 use super::hypothesis::{NONE, Path};
-use super::log_add;
 use super::states::StatePool;
+use super::{Constraint, log_add};
+use crate::config::SearchConfig;
 use crate::lm::{NeuralLm, NeuralScratch, Outlook};
 
 /// Marks, in [`Path::recall`], a row of the step to come instead of a slot; `NONE` has it too.
 const ROW: u32 = 1 << 31;
 
+/// Where states of the network are limited, there is a slot for so many of them.
+const STATES_A_SLOT: usize = 2;
+
 /// States and outlooks after the words of hypotheses, each shared by all that have the same words. The best hypotheses have them; the n-gram
-/// model alone speaks for the others until their next word, which is then taken for the first one.
+/// model alone speaks for the others, and where one of them is among the best again, its last word is taken for the first one.
 #[derive(Debug)]
 pub(super) struct Recall {
     lm: Arc<NeuralLm>,
     /// Logarithms of the shares of both models in the probability of a word.
     log_shares: [f32; 2],
+    /// So many sequences of words have slots, no more.
     most: usize,
     pool: StatePool,
     /// By slot: the hash of the words.
@@ -39,11 +44,16 @@ pub(super) struct RecallScratch {
 }
 
 impl Recall {
-    /// `weight` is the share of the neural model in the probability of a word; no more than `most` sequences of words have slots.
-    pub fn new(lm: Arc<NeuralLm>, weight: f32, most: usize) -> Self {
-        let log_shares = [weight.ln(), (1.0 - weight).ln()];
-        let (words, outlooks) = (Vec::new(), Vec::new());
-        Self { lm, log_shares, most, pool: StatePool::of_halves(), words, outlooks }
+    /// As the settings ask for; none, if the constraint has no neural language model or that has no say.
+    pub fn of(constraint: &Constraint, config: &SearchConfig) -> Option<Self> {
+        let lm = Arc::clone(constraint.neural().filter(|_| config.neural_weight > 0.0)?);
+        let most = match config.max_states {
+            0 => usize::MAX,
+            n => n.div_ceil(STATES_A_SLOT),
+        };
+        let log_shares = [config.neural_weight.ln(), (1.0 - config.neural_weight).ln()];
+        let (pool, words, outlooks) = (StatePool::of_halves(), Vec::new(), Vec::new());
+        Some(Self { lm, log_shares, most, pool, words, outlooks })
     }
 
     /// Forgets everything; the slot of the start of a sentence.
@@ -52,7 +62,7 @@ impl Recall {
         let lm = Arc::clone(&self.lm);
         let (state, outlook) = lm.start();
         let slot = self.insert(state, 0);
-        self.outlooks[slot as usize].clone_from(outlook);
+        self.outlooks[slot as usize].copy_from(outlook);
         slot
     }
 
@@ -122,22 +132,19 @@ impl Recall {
                 }
                 kept.push(hash);
             }
-            path.recall = match (candidate.word, self.slot_of(hash)) {
-                (_, Some(slot)) => slot,
-                (None, None) => NONE,
-                (Some(word), None) => {
-                    let row = hashes.iter().position(|known| *known == hash).unwrap_or_else(|| {
-                        match before {
-                            NONE => states.extend_from_slice(self.lm.start().0),
-                            slot => self.pool.get_into(slot, states),
-                        }
-                        words.push(word);
-                        hashes.push(hash);
-                        words.len() - 1
-                    });
-                    ROW | row as u32
-                }
-            };
+            path.recall = self.slot_of(hash).unwrap_or_else(|| {
+                let known = hashes.iter().position(|known| *known == hash);
+                let row = known.unwrap_or_else(|| {
+                    match before {
+                        NONE => states.extend_from_slice(self.lm.start().0),
+                        slot => self.pool.get_into(slot, states),
+                    }
+                    words.push(path.lm.last_word());
+                    hashes.push(hash);
+                    words.len() - 1
+                });
+                ROW | row as u32
+            });
             self.share(path.recall);
         }
         // Slots that were stepped from are free for what came of them.
@@ -176,5 +183,11 @@ impl Recall {
             + self.words.capacity() * size_of::<u64>()
             + self.outlooks.capacity() * size_of::<Outlook>()
             + self.outlooks.iter().map(Outlook::num_bytes).sum::<usize>()
+    }
+
+    /// Slots in use, and all.
+    #[cfg(test)]
+    pub fn slots(&self) -> (usize, usize) {
+        (self.pool.num_used(), self.pool.num_slots())
     }
 }

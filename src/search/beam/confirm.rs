@@ -117,6 +117,11 @@ impl BeamSearch {
         (self.history.len(), self.pool.num_slots(), self.pool.num_used(), self.closed.len())
     }
 
+    /// Slots of the neural language model: those in use, and all.
+    pub(in crate::search) fn recalled(&self) -> (usize, usize) {
+        self.recall.as_ref().map_or((0, 0), Recall::slots)
+    }
+
     /// Of every hypothesis: the hash of all its words since the start, and those not yet confirmed.
     pub(in crate::search) fn alive(
         &self,

@@ -71,8 +71,6 @@ pub struct SearchScratch {
     spare: Vec<Vec<Path>>,
 }
 
-/// Where states of the network are limited, those of the neural language model are to one for so many of them.
-const WORDS_OF_STATES: usize = 2;
 /// More paths than this are sorted with memory from the heap.
 const SORTED_IN_PLACE: usize = 64;
 
@@ -92,13 +90,7 @@ fn sort(paths: &mut [Path]) {
 impl BeamSearch {
     /// A search at the start of a stream. The scorer must know all tokens of the constraint.
     pub fn new(config: &SearchConfig, constraint: Constraint, end_of_block: TokenId) -> Self {
-        let neural = constraint.neural().filter(|_| config.neural_weight > 0.0);
-        let most = match config.max_states {
-            0 => usize::MAX,
-            n => n.div_ceil(WORDS_OF_STATES),
-        };
-        let most = std::env::var("XMOST").map_or(most, |v| v.parse().unwrap());
-        let recall = neural.map(|lm| Recall::new(Arc::clone(lm), config.neural_weight, most));
+        let recall = Recall::of(&constraint, config);
         Self {
             config: config.clone(),
             constraint,

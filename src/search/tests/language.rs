@@ -1,6 +1,5 @@
 use super::*;
 use crate::lm::{NeuralLm, NeuralScratch, TokenPrior};
-use crate::weights::Precision;
 
 /// "b", then "e", in one block by a network that has no doubts: B, `I_E`, `I_E`. A bigram prior of cost 10 c + t sixteenths of a nat
 /// for token t after c (one more than the token before, 0 at the start) is taken back at weight 0.5.
@@ -69,9 +68,7 @@ fn a_neural_model_has_its_share_in_the_probability_of_a_word() {
         run(&mut search, &[&rows], 4);
         search.n_best(1).remove(0).score
     };
-    let bytes = include_bytes!("../../../tests/golden/word-lm-tiny.safetensors");
-    let path = std::path::Path::new("word_lm.safetensors");
-    let neural = Arc::new(NeuralLm::from_bytes(path, bytes, Precision::Stored).unwrap());
+    let neural = Arc::new(NeuralLm::tiny_as_stored());
     let both = golden().with_neural(Arc::clone(&neural)).unwrap();
     let plain = score(0.0, golden());
     close(score(0.0, both.clone()), plain);
@@ -93,4 +90,26 @@ fn a_neural_model_has_its_share_in_the_probability_of_a_word() {
     }
     gained += mean(neural.end(&outlook), lm.end(ngram));
     close(score(0.25, both) - plain, 0.5 * f64::from(gained));
+}
+
+/// Five states of the network leave the neural model three: the best hypotheses have them, none is lost, and a reset forgets all.
+#[test]
+fn few_hypotheses_have_states_of_the_neural_model() {
+    let both = golden().with_neural(Arc::new(NeuralLm::tiny_as_stored())).unwrap();
+    let settings = SearchConfig { neural_weight: 0.5, max_states: 5, ..config(16) };
+    let mut search = BeamSearch::new(&settings, both, 0);
+    let mut runs = [Vec::new(), Vec::new()];
+    for words in &mut runs {
+        for block in 0..300 {
+            let mut scorer = Noise { num_tokens: 9, block, seed: 4.0, sees_blocks: true, steps: 0 };
+            search.advance_block(&mut scorer, 4);
+            let (used, slots) = search.recalled();
+            assert!((1..=3).contains(&used) && slots <= 3, "{used} of {slots}");
+        }
+        search.finish();
+        search.take_confirmed(words);
+        search.reset();
+    }
+    assert!(runs[0].len() > 50, "{}", runs[0].len());
+    assert_eq!(runs[0], runs[1]);
 }
