@@ -157,6 +157,7 @@ pub mod tokens;
 pub mod transcript;
 #[doc(hidden)]
 pub mod voice;
+mod weights;
 
 pub use endpoint::{AfterEndpoint, EndpointOptions};
 #[doc(hidden)]

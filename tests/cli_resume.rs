@@ -49,7 +49,8 @@ fn resume_goes_on_inside_a_file_that_was_broken_off() {
     let again = ran(place.command(&wanted).arg("--resume"));
     assert_eq!((again.code, again.err.as_str()), (0, "talk.json is done already\n"));
 
-    let whole = place.run(&["transcribe", "talk.wav", "--format", "json", "--output", "whole.json"]);
+    let whole =
+        place.run(&["transcribe", "talk.wav", "--format", "json", "--output", "whole.json"]);
     assert_eq!(whole.code, 0, "{whole:?}");
     let (parts, whole) = (segments(&at("talk.json")), segments(&at("whole.json")));
     // Up to the seam all is as it was; behind it times go on, to the same end.

@@ -58,7 +58,7 @@ pub fn config_json(input_feeding: bool) -> String {
       "default_latency": "balanced",
       "streaming": {"tail_padding_ms": 480.0},
       "search": {"beam_size": 16, "lm_weight": 0.6, "word_bonus": 2.0, "end_of_block_bias": -1.0,
-        "prune_log_prob": 12.0}
+        "neural_weight": 0.5, "prune_log_prob": 12.0}
     }"#
     .replace("FEEDING", if input_feeding { "true" } else { "false" })
 }
@@ -162,6 +162,7 @@ pub fn phone_model() -> BTreeMap<&'static str, Vec<u8>> {
         ("model.safetensors", serialize(&phone_tensors())),
         ("lexicon.bin", read("lexicon-tiny.bin")),
         ("lm.bin", read("lm-tiny.bin")),
+        ("word_lm.safetensors", read("word-lm-tiny.safetensors")),
     ])
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::common::root;
 
 /// Module, and the modules of this crate that it may use.
-const MAY_USE: [(&str, &[&str]); 25] = [
+const MAY_USE: [(&str, &[&str]); 26] = [
     ("error", &[]),
     ("binary", &["error"]),
     ("config", &["error"]),
@@ -18,9 +18,10 @@ const MAY_USE: [(&str, &[&str]); 25] = [
     ("metrics", &[]),
     ("tokens", &["error"]),
     ("lexicon", &["binary", "error", "tokens"]),
-    ("lm", &["binary", "error", "lexicon"]),
+    ("weights", &["error", "nn"]),
+    ("lm", &["binary", "error", "lexicon", "nn", "weights"]),
     ("search", &["config", "error", "lexicon", "lm", "tokens"]),
-    ("model", &["attention", "config", "error", "nn", "search", "tokens"]),
+    ("model", &["attention", "config", "error", "nn", "search", "tokens", "weights"]),
     ("subtitle", &["transcript"]),
     ("text", &["binary", "error"]),
     ("transcript", &["error"]),

@@ -162,6 +162,43 @@ def write_bin(path, levels, vocabulary):
     Path(path).write_bytes(b"".join(parts))
 
 
+def read_bin(path):
+    """(levels, number of words) of an lm.bin, its values as quantised; frequencies are those of the model itself."""
+    raw = Path(path).read_bytes()
+    _, order, words, _, *counts = struct.unpack("<3IQ4I", raw[4:40])
+    at = 40
+
+    def take(dtype, n):
+        nonlocal at
+        values = np.frombuffer(raw, dtype, n, at)
+        at += values.nbytes
+        return values
+
+    levels, contexts = [], None
+    for k, n in enumerate(counts[:order], 1):
+        if k == 1:
+            keys, p = np.arange(n, dtype=np.uint64), np.exp(-take("<u2", n).astype(float) * PROB_STEP)
+            backoff = np.exp((take("<u2", n).astype(float) - 32768) * BACKOFF_STEP)
+            frequency = p.copy()
+        else:
+            book = take("<f4", 256)
+            keys = (contexts << ngram.BITS) | take("<u2", n).astype(np.uint64)
+            p, backoff = np.exp(book[take("u1", n)].astype(float)), np.ones(n)
+            frequency = levels[-1].frequency[np.searchsorted(levels[-1].keys, keys >> ngram.BITS)] * p
+            if k < order:
+                book = take("<f4", 256)
+                backoff = np.exp(book[take("u1", n)].astype(float))
+        levels.append(ngram.Level(keys, p, backoff, frequency))
+        if k < order:
+            if k == 1:
+                child = take("<u4", n + 1).astype(np.int64)
+            else:
+                anchors = take("<u4", n // ANCHOR + 1).astype(np.int64)
+                child = np.repeat(anchors, ANCHOR)[: n + 1] + take("<u2", n + 1)
+            contexts = np.repeat(keys, np.diff(child))
+    return levels, words
+
+
 def write_arpa(path, levels, vocabulary):
     """Writes an ARPA file, gzipped if its name ends in .gz."""
     opener = gzip.open if str(path).endswith(".gz") else open

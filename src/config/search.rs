@@ -23,6 +23,9 @@ pub struct SearchConfig {
     /// Share of the tokens' own n-gram model (`prior.bin`) that is taken back from the network's log-probabilities.
     #[serde(default)]
     pub prior_weight: f32,
+    /// Share of the neural language model (`word_lm.safetensors`) in the probability of a word; 0 leaves it unused.
+    #[serde(default)]
+    pub neural_weight: f32,
     /// Factor of a pronunciation's cost in the lexicon.
     #[serde(default = "default_pronunciation_weight")]
     pub pronunciation_weight: f32,

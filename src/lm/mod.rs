@@ -1,6 +1,7 @@
 //! Word n-gram language model with back-off, read in place from `lm.bin` (docs/model-format.md).
 
 mod format;
+mod neural;
 mod token_prior;
 
 use std::borrow::Cow;
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 use crate::error::Result;
 use format::{Level, Unigrams};
 
+pub use neural::{NeuralLm, NeuralScratch, Outlook};
 pub use token_prior::{Costs, TokenPrior};
 
 /// The highest order that can be read.

@@ -1,6 +1,5 @@
 //! Reads the weights of an attention.
 
-use super::weights::Weights;
 use crate::attention::{
     AreaKey, Areas, Attention, Keys, LOCATION_FILTERS, LOCATION_TAPS, Mix, Modulation,
     PositionBias, Prediction, Score,
@@ -8,6 +7,7 @@ use crate::attention::{
 use crate::config::{AreaKeyKind, AreaValueKind, MixKind, ModelConfig, ScoreKind};
 use crate::error::Result;
 use crate::nn::Linear;
+use crate::weights::Weights;
 
 const NAME: &str = "transducer.attention";
 

@@ -2,11 +2,9 @@
 
 mod attention;
 mod encoder;
-mod limited;
 mod scorer;
 mod self_attention;
 mod transducer;
-mod weights;
 
 pub use encoder::{EncoderBatch, EncoderState};
 pub use scorer::{BlockScorer, RowScorer};
@@ -17,10 +15,10 @@ use std::path::{Path, PathBuf};
 use crate::attention::{Attention, KeyValues, Window};
 use crate::config::{FrontendConfig, LatencyMode, ModelConfig};
 use crate::error::{Error, Result};
+pub use crate::weights::Precision;
+use crate::weights::Weights;
 use encoder::Encoder;
 use transducer::Transducer;
-pub use weights::Precision;
-use weights::Weights;
 
 /// Sizes of a model, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Encoder layers in which a frame looks at itself and at those before it (Vaswani et al., 2017, with a learnt bias by distance).
 
-use super::weights::Weights;
 use crate::config::{EncoderConfig, SelfAttentionConfig};
 use crate::error::Result;
 use crate::nn::Activations;
 use crate::nn::kernels::kernels;
 use crate::nn::{LayerNorm, Linear};
+use crate::weights::Weights;
 
 /// One residual layer.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::config::Units;
 use crate::error::{Error, Result};
 use crate::features::{FeatureExtractor, Normalizer};
 use crate::lexicon::{LetterToSound, Lexicon};
-use crate::lm::{NgramLm, TokenPrior};
+use crate::lm::{NeuralLm, NgramLm, TokenPrior};
 use crate::model::{Model, Precision};
 use crate::search::Constraint;
 use crate::text::Punctuator;
@@ -121,7 +121,8 @@ impl RecognizerBuilder {
         let model =
             Model::from_files(&config_path, &config, &weights_path, &weights, self.precision)?;
         drop(weights);
-        let mut recognizer = assemble(model, &files.needed("tokens.txt")?, &mut files)?;
+        let mut recognizer =
+            assemble(model, self.precision, &files.needed("tokens.txt")?, &mut files)?;
         if let Some((name, list)) = self.hotwords {
             recognizer.hotwords = Some(recognizer.hotwords(name, &list)?);
         }
@@ -132,10 +133,10 @@ impl RecognizerBuilder {
 /// The model that is compiled in; no files, if there is none.
 fn embedded() -> BTreeMap<String, Bytes> {
     #[cfg(embedded_model)]
-    let files = super::embedded::FILES;
+    let files = super::embedded::FILES.iter().chain(super::embedded::WORD_LM);
     #[cfg(not(embedded_model))]
-    let files: &[(&str, &'static [u8])] = &[];
-    files.iter().map(|(name, bytes)| ((*name).to_owned(), Cow::Borrowed(*bytes))).collect()
+    let files: std::slice::Iter<'_, (&str, &'static [u8])> = [].iter();
+    files.map(|(name, bytes)| ((*name).to_owned(), Cow::Borrowed(*bytes))).collect()
 }
 
 impl Files {
@@ -176,7 +177,12 @@ impl Files {
 }
 
 /// A network with the files beside it.
-fn assemble(model: Model, tokens: &[u8], files: &mut Files) -> Result<Recognizer> {
+fn assemble(
+    model: Model,
+    precision: Precision,
+    tokens: &[u8],
+    files: &mut Files,
+) -> Result<Recognizer> {
     let text = std::str::from_utf8(tokens)
         .map_err(|e| Error::model("tokens.txt", format!("not UTF-8: {e}")))?;
     let tokens = TokenTable::parse(text)?;
@@ -194,7 +200,12 @@ fn assemble(model: Model, tokens: &[u8], files: &mut Files) -> Result<Recognizer
         let bytes = bytes.ok_or_else(|| Error::model("lexicon.bin", "missing"))?;
         let lexicon = Arc::new(Lexicon::from_bytes(&bytes, &tokens)?);
         let lm = files.take("lm.bin")?.map(NgramLm::from_bytes).transpose()?.map(Arc::new);
-        let constraint = Constraint::lexicon(lexicon, lm)?;
+        let mut constraint = Constraint::lexicon(lexicon, lm)?;
+        if let Some(bytes) = files.take("word_lm.safetensors")? {
+            let path = files.path("word_lm.safetensors");
+            let neural = NeuralLm::from_bytes(&path, &bytes, precision)?;
+            constraint = constraint.with_neural(Arc::new(neural))?;
+        }
         match files.take("prior.bin")? {
             Some(bytes) => {
                 constraint.with_prior(Arc::new(TokenPrior::from_bytes(bytes, tokens.len())?))

@@ -20,3 +20,9 @@ pub(super) const FILES: &[(&str, &[u8])] = files![
     "punctuation.bin",
     "tokens.txt",
 ];
+
+/// The neural language model, if there is one.
+#[cfg(embedded_word_lm)]
+pub(super) const WORD_LM: &[(&str, &[u8])] = files!["word_lm.safetensors"];
+#[cfg(not(embedded_word_lm))]
+pub(super) const WORD_LM: &[(&str, &[u8])] = &[];

@@ -2,12 +2,13 @@
 
 use super::hotwords::HotwordTrie;
 use super::hypothesis::{NONE, Path};
+use super::recall::Recall;
 use crate::tokens::TokenId;
 
 /// What a hypothesis can become by one step of the network.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
-    /// `state` and `history` are still those of the parent.
+    /// `state`, `history` and `recall` are still those of the parent.
     pub path: Path,
     pub parent: u32,
     /// Word that ends here.
@@ -54,4 +55,5 @@ pub(super) struct Step<'a> {
     /// Added to the score of every token but the end-of-block symbol.
     pub gain: f32,
     pub hotwords: Option<&'a HotwordTrie>,
+    pub recall: Option<&'a Recall>,
 }

@@ -9,10 +9,11 @@ use super::grammar::GrammarConstraint;
 use super::hotwords::HotwordTrie;
 use super::hypothesis::Path;
 use super::look_ahead::{LookAhead, WordNodes};
+use super::recall::Recall;
 use crate::config::SearchConfig;
 use crate::error::{Error, Result};
 use crate::lexicon::{Lexicon, PrefixTree, ROOT, WordId};
-use crate::lm::{LmState, NgramLm, TokenPrior};
+use crate::lm::{LmState, NeuralLm, NgramLm, TokenPrior};
 
 /// Which token sequences are allowed. Cheap to clone: sessions share what is inside.
 #[derive(Debug, Clone)]
@@ -62,7 +63,21 @@ impl Constraint {
         }
         let value = |word| lm.as_ref().map_or(0.0, |lm| lm.unigram(word));
         let nodes = Arc::new(WordNodes::new(&lexicon, value, HashMap::new()));
-        Ok(Self::Lexicon(LexiconConstraint { lexicon, lm, prior: None, nodes }))
+        Ok(Self::Lexicon(LexiconConstraint { lexicon, lm, neural: None, prior: None, nodes }))
+    }
+
+    /// The same, with a neural language model beside the other.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it was made with another lexicon.
+    pub fn with_neural(mut self, neural: Arc<NeuralLm>) -> Result<Self> {
+        if let Self::Lexicon(lexicon) = &mut self {
+            if neural.fingerprint() != lexicon.lexicon.fingerprint() {
+                return Err(Error::model("word_lm.safetensors", "made with another lexicon.bin"));
+            }
+            lexicon.neural = lexicon.lm.is_some().then_some(neural);
+        }
+        Ok(self)
     }
 
     /// The same, with what the network expects of its tokens before it hears anything; used where there is a language model.
@@ -80,6 +95,7 @@ impl Constraint {
 pub struct LexiconConstraint {
     lexicon: Arc<Lexicon>,
     lm: Option<Arc<NgramLm>>,
+    neural: Option<Arc<NeuralLm>>,
     prior: Option<Arc<TokenPrior>>,
     nodes: Arc<WordNodes>,
 }
@@ -201,7 +217,9 @@ impl Step<'_> {
                 sink.push(Candidate { path: inner, parent, word: None, closed: false });
             }
             for ending in words {
-                let (lm_score, lm) = lexicon.score(self.path.lm, ending.word);
+                let (ngram, lm) = lexicon.score(self.path.lm, ending.word);
+                let mix = |recall: &Recall| recall.mix(self.path.recall, ending.word, ngram);
+                let lm_score = self.recall.map_or(ngram, mix);
                 let (cursor, boost) = self.boost(ending.word);
                 let mut path = inner;
                 path.score = limit + config.lm_weight * lm_score + boost
@@ -239,8 +257,7 @@ impl LexiconConstraint {
             lm.map_or(0.0, |lm| lm.unigram(word) + added(lm, word)) + boost
         };
         let nodes = Arc::new(WordNodes::new(&lexicon, value, boosts.clone()));
-        let (lexicon, lm, prior) = (Arc::new(lexicon), self.lm.clone(), self.prior.clone());
-        Constraint::Lexicon(Self { lexicon, lm, prior, nodes })
+        Constraint::Lexicon(Self { lexicon: Arc::new(lexicon), nodes, ..self.clone() })
     }
 }
 
@@ -257,6 +274,14 @@ impl Constraint {
     pub fn lm(&self) -> Option<&NgramLm> {
         match self {
             Self::Lexicon(lexicon) => lexicon.lm.as_deref(),
+            Self::Free | Self::Text(_) | Self::Grammar(_) => None,
+        }
+    }
+
+    /// The neural language model, if there is one.
+    pub(super) fn neural(&self) -> Option<&Arc<NeuralLm>> {
+        match self {
+            Self::Lexicon(lexicon) => lexicon.neural.as_ref(),
             Self::Free | Self::Text(_) | Self::Grammar(_) => None,
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Path {
     /// Place in the prefix tree; the root between words.
     pub node: NodeId,
     pub lm: LmState,
+    /// Slot of its words in [`Recall`](super::recall::Recall), or `NONE`.
+    pub recall: u32,
     /// Where it stands in the hotwords, the grammar or the text.
     pub cursor: u32,
     /// Its last word, an index into [`History`]; `NONE` before the first.
@@ -67,6 +69,7 @@ impl Path {
             token: end_of_block,
             node: ROOT,
             lm,
+            recall: NONE,
             cursor: 0,
             history: NONE,
             num_words: 0,

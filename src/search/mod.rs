@@ -12,6 +12,7 @@ mod greedy;
 mod hotwords;
 mod hypothesis;
 mod look_ahead;
+mod recall;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -186,6 +187,12 @@ pub trait Search: Send {
     fn phrase_is_over(&self) -> bool {
         false
     }
+}
+
+/// Logarithm of the sum of two probabilities, given by theirs.
+fn log_add(a: f32, b: f32) -> f32 {
+    let (high, low) = if a >= b { (a, b) } else { (b, a) };
+    high + (low - high).exp().ln_1p()
 }
 
 fn bounded(log_prob: f32) -> f32 {

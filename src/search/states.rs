@@ -98,6 +98,11 @@ impl StatePool {
         }
     }
 
+    /// Whether anybody uses `slot`.
+    pub fn is_used(&self, slot: u32) -> bool {
+        self.users.get(slot as usize).is_some_and(|users| *users > 0)
+    }
+
     pub fn share(&mut self, slot: u32) {
         self.users[slot as usize] += 1;
     }

@@ -6,10 +6,10 @@ mod context;
 mod recurrence;
 
 use super::self_attention::{SelfAttention, SelfAttentionScratch};
-use super::weights::Weights;
 use crate::config::{FrontendConfig, ModelConfig};
 use crate::error::Result;
 use crate::nn::{Conv2d, ConvScratch, ConvState, LayerNorm, Linear};
+use crate::weights::Weights;
 use center::{RunningMean, RunningMeanState};
 use context::{ContextLayers, ContextScratch, ContextState};
 use recurrence::{Fine, Layer, Places, Recurrence, by_step, load_layers, load_projection};

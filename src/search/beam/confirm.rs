@@ -1,11 +1,28 @@
 //! Which words are settled.
 
 use super::super::hypothesis::{History, NONE, Path};
+use super::super::recall::Recall;
 use super::super::{Constraint, UNKNOWN_ID};
-use super::{BeamSearch, SearchScratch, sort};
+use super::{BeamSearch, SearchScratch};
 
 /// More unconfirmed words than this are never kept: the best hypothesis decides about the older half.
 pub(super) const MAX_PENDING_WORDS: u32 = 64;
+
+/// More paths than this are sorted with memory from the heap.
+const SORTED_IN_PLACE: usize = 64;
+
+fn sort(paths: &mut [Path]) {
+    // Stable, so that ties keep the order of generation.
+    if paths.len() > SORTED_IN_PLACE {
+        paths.sort_by(|a, b| b.score.total_cmp(&a.score));
+        return;
+    }
+    for i in 1..paths.len() {
+        let score = paths[i].score;
+        let place = paths[..i].partition_point(|path| path.score.total_cmp(&score).is_ge());
+        paths[place..=i].rotate_right(1);
+    }
+}
 
 impl BeamSearch {
     /// Confirms the words that all hypotheses share.
@@ -22,11 +39,14 @@ impl BeamSearch {
         }
         if best.len() as u32 > MAX_PENDING_WORDS {
             let decided = base + best.len() as u32 - MAX_PENDING_WORDS / 2;
-            let (history, pool) = (&self.history, &mut self.pool);
+            let (history, pool, recall) = (&self.history, &mut self.pool, &mut self.recall);
             self.closed.retain(|path| {
                 let agrees = shared_words(history, path, best) >= decided;
                 if !agrees {
                     pool.release(path.state);
+                    if let Some(recall) = recall {
+                        recall.release(path.recall);
+                    }
                 }
                 agrees
             });
@@ -51,7 +71,9 @@ impl BeamSearch {
         self.closed.retain(|path| self.constraint.is_complete(path) || !any_complete);
         if let Some(lm) = self.constraint.lm() {
             for path in &mut self.closed {
-                path.score += self.config.lm_weight * lm.end(path.lm);
+                let ngram = lm.end(path.lm);
+                let mix = |recall: &Recall| recall.mix_end(path.recall, ngram);
+                path.score += self.config.lm_weight * self.recall.as_ref().map_or(ngram, mix);
             }
         }
         if let Some(hotwords) = &self.hotwords {
@@ -109,6 +131,11 @@ impl BeamSearch {
     /// (history entries, state slots, slots in use, hypotheses)
     pub(in crate::search) fn memory(&self) -> (usize, usize, usize, usize) {
         (self.history.len(), self.pool.num_slots(), self.pool.num_used(), self.closed.len())
+    }
+
+    /// Slots of the neural language model: those in use, and all.
+    pub(in crate::search) fn recalled(&self) -> (usize, usize) {
+        self.recall.as_ref().map_or((0, 0), Recall::slots)
     }
 
     /// Of every hypothesis: the hash of all its words since the start, and those not yet confirmed.

@@ -10,6 +10,7 @@ use super::candidate::{Candidate, Sink, Step};
 use super::hotwords::HotwordTrie;
 use super::hypothesis::{History, NONE, Path};
 use super::look_ahead::LookAhead;
+use super::recall::{Recall, RecallScratch};
 use super::states::StatePool;
 use super::{Constraint, Hypothesis, Search, StepBatch, Word, bias_gains};
 use crate::config::SearchConfig;
@@ -30,6 +31,8 @@ pub struct BeamSearch {
     end_of_block: TokenId,
     known_tokens: u32,
     pool: StatePool,
+    /// What the neural language model makes of the words of hypotheses, if it has a say.
+    recall: Option<Recall>,
     history: History,
     /// Hypotheses at the border of a block, best first.
     closed: Vec<Path>,
@@ -60,6 +63,7 @@ pub struct SearchScratch {
     slots: Vec<u32>,
     /// Rows, or slots of hypotheses that stay, whose state is wanted.
     wanted: Vec<(bool, u32)>,
+    recall: RecallScratch,
     /// The best hypothesis' unconfirmed entries and words, first word first.
     best: Vec<(u32, u32)>,
     /// Where entries of the history go.
@@ -68,28 +72,14 @@ pub struct SearchScratch {
     spare: Vec<Vec<Path>>,
 }
 
-/// More paths than this are sorted with memory from the heap.
-const SORTED_IN_PLACE: usize = 64;
-
-fn sort(paths: &mut [Path]) {
-    // Stable, so that ties keep the order of generation.
-    if paths.len() > SORTED_IN_PLACE {
-        paths.sort_by(|a, b| b.score.total_cmp(&a.score));
-        return;
-    }
-    for i in 1..paths.len() {
-        let score = paths[i].score;
-        let place = paths[..i].partition_point(|path| path.score.total_cmp(&score).is_ge());
-        paths[place..=i].rotate_right(1);
-    }
-}
-
 impl BeamSearch {
     /// A search at the start of a stream. The scorer must know all tokens of the constraint.
     pub fn new(config: &SearchConfig, constraint: Constraint, end_of_block: TokenId) -> Self {
+        let recall = Recall::of(&constraint, config);
         Self {
             config: config.clone(),
             constraint,
+            recall,
             hotwords: None,
             end_of_block,
             known_tokens: 0,
@@ -133,7 +123,11 @@ impl BeamSearch {
         self.pool.clear(state_size);
         let state = self.pool.zeros();
         let lm = self.constraint.lm().map(NgramLm::start).unwrap_or_default();
-        self.closed.push(Path::first(state, self.end_of_block, self.known_tokens, lm));
+        let mut path = Path::first(state, self.end_of_block, self.known_tokens, lm);
+        if let Some(recall) = &mut self.recall {
+            path.recall = recall.begin();
+        }
+        self.closed.push(path);
     }
 
     /// Gives every active hypothesis its row. Equal tokens mean equal states, so homophones share one.
@@ -169,13 +163,14 @@ impl BeamSearch {
         candidates.clear();
         let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
         let mut sink = Sink { candidates, best, margin: self.config.prune_log_prob };
-        let (block, end_of_block, hotwords) =
-            (self.block, self.end_of_block, self.hotwords.as_deref());
+        let (block, end_of_block, hotwords, recall) =
+            (self.block, self.end_of_block, self.hotwords.as_deref(), self.recall.as_ref());
         for ((parent, path), row) in (0..).zip(&self.active).zip(&self.rows) {
             let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
             let towards_end = self.config.end_of_block_bias;
             let (closing, gain) = bias_gains(log_probs[end_of_block as usize], towards_end);
-            let step = Step { path, parent, log_probs, block, end_of_block, gain, hotwords };
+            let step =
+                Step { path, parent, log_probs, block, end_of_block, gain, hotwords, recall };
             step.close(closing, &mut sink);
             if may_emit {
                 step.extend(&self.constraint, &self.config, look_ahead, &mut sink);
@@ -185,7 +180,10 @@ impl BeamSearch {
 
     /// Makes hypotheses of the accepted candidates; only here are states and words stored.
     fn accept(&mut self, next: &[f32], scratch: &mut SearchScratch) {
-        let SearchScratch { accepted, slots, .. } = scratch;
+        let SearchScratch { accepted, slots, recall, .. } = scratch;
+        if let Some(own) = &mut self.recall {
+            own.advance(accepted, self.active.iter().chain(&self.closed), recall);
+        }
         let state_size = next.len() / self.num_rows;
         slots.clear();
         slots.resize(self.num_rows, NONE);
@@ -275,6 +273,7 @@ impl Search for BeamSearch {
         let paths = self.closed.capacity() + self.active.capacity();
         paths * size_of::<Path>()
             + self.pool.num_bytes()
+            + self.recall.as_ref().map_or(0, Recall::num_bytes)
             + self.history.num_bytes()
             + self.support.num_bytes()
     }

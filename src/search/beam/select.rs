@@ -2,11 +2,7 @@
 
 use super::{BeamSearch, SearchScratch};
 use crate::search::candidate::Candidate;
-
-fn log_add(a: f32, b: f32) -> f32 {
-    let (high, low) = if a >= b { (a, b) } else { (b, a) };
-    high + (low - high).exp().ln_1p()
-}
+use crate::search::log_add;
 
 impl BeamSearch {
     /// Keeps the best of the candidates and of the hypotheses that closed earlier, equal ones merged.

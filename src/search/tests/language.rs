@@ -1,5 +1,5 @@
 use super::*;
-use crate::lm::TokenPrior;
+use crate::lm::{NeuralLm, NeuralScratch, TokenPrior};
 
 /// "b", then "e", in one block by a network that has no doubts: B, `I_E`, `I_E`. A bigram prior of cost 10 c + t sixteenths of a nat
 /// for token t after c (one more than the token before, 0 at the start) is taken back at weight 0.5.
@@ -45,4 +45,71 @@ fn a_language_model_of_another_lexicon_is_refused() {
     let lm = NgramLm::from_bytes(include_bytes!("../../../tests/golden/lm-tiny.bin").as_slice())
         .unwrap();
     assert!(Constraint::lexicon(Arc::new(lexicon), Some(Arc::new(lm))).is_err());
+}
+
+/// "b", then "e", by a network that has no doubts, as above: every word and the end of the sentence get the mean of both models.
+#[test]
+fn a_neural_model_has_its_share_in_the_probability_of_a_word() {
+    let t = phones();
+    let (b, i) = (t.id("B").unwrap() as usize, t.id("I_E").unwrap() as usize);
+    let sure = |token: usize| {
+        let mut row = vec![1e-9; t.len()];
+        row[token] = 1.0;
+        row
+    };
+    let rows = [sure(b), sure(i), sure(i), sure(0)];
+    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    let score = |neural_weight: f32, constraint: Constraint| {
+        let config = SearchConfig { neural_weight, ..config(4) };
+        let mut search = BeamSearch::new(&config, constraint, 0);
+        // Twice: a second segment begins anew.
+        run(&mut search, &[&rows], 4);
+        search.reset();
+        run(&mut search, &[&rows], 4);
+        search.n_best(1).remove(0).score
+    };
+    let neural = Arc::new(NeuralLm::tiny_as_stored());
+    let both = golden().with_neural(Arc::clone(&neural)).unwrap();
+    let plain = score(0.0, golden());
+    close(score(0.0, both.clone()), plain);
+    close(score(0.5, golden()), plain);
+    let mean = |neural: f32, ngram: f32| (0.25 * neural.exp() + 0.75 * ngram.exp()).ln() - ngram;
+    let (lm, mut scratch) = (golden(), NeuralScratch::default());
+    let lm = lm.lm().unwrap();
+    let (before, outlook) = neural.start();
+    let (mut state, mut outlook, mut ngram, mut gained) =
+        (before.to_vec(), outlook.clone(), lm.start(), 0.0);
+    for word in [1, 4] {
+        let (log_prob, next) = lm.score(ngram, word);
+        gained += mean(neural.log_prob(&outlook, word).unwrap(), log_prob);
+        neural.step(&state, &[word], &mut scratch);
+        let kept = neural.state(0, &scratch).iter().map(|v| half::f16::from_f32(*v).to_f32());
+        state = kept.collect();
+        neural.outlook_into(0, &scratch, &mut outlook);
+        ngram = next;
+    }
+    gained += mean(neural.end(&outlook), lm.end(ngram));
+    close(score(0.25, both) - plain, 0.5 * f64::from(gained));
+}
+
+/// Five states of the network leave the neural model three: the best hypotheses have them, none is lost, and a reset forgets all.
+#[test]
+fn few_hypotheses_have_states_of_the_neural_model() {
+    let both = golden().with_neural(Arc::new(NeuralLm::tiny_as_stored())).unwrap();
+    let settings = SearchConfig { neural_weight: 0.5, max_states: 5, ..config(16) };
+    let mut search = BeamSearch::new(&settings, both, 0);
+    let mut runs = [Vec::new(), Vec::new()];
+    for words in &mut runs {
+        for block in 0..300 {
+            let mut scorer = Noise { num_tokens: 9, block, seed: 4.0, sees_blocks: true, steps: 0 };
+            search.advance_block(&mut scorer, 4);
+            let (used, slots) = search.recalled();
+            assert!((1..=3).contains(&used) && slots <= 3, "{used} of {slots}");
+        }
+        search.finish();
+        search.take_confirmed(words);
+        search.reset();
+    }
+    assert!(runs[0].len() > 50, "{}", runs[0].len());
+    assert_eq!(runs[0], runs[1]);
 }

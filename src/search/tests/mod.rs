@@ -22,6 +22,7 @@ fn config(beam_size: usize) -> SearchConfig {
         end_of_block_bias: 0.0,
         prune_log_prob: 1e6,
         prior_weight: 0.0,
+        neural_weight: 0.0,
         pronunciation_weight: 0.5,
         merge_tokens: 0,
     }

@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
 
 /// What a model folder may hold for the library; those without which there is no model come first.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "config.json",
     "model.safetensors",
     "tokens.txt",
     "lexicon.bin",
     "lm.bin",
+    "word_lm.safetensors",
     "prior.bin",
     "g2p.bin",
     "punctuation.bin",

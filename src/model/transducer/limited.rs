@@ -3,11 +3,11 @@
 //!
 //! Hypotheses that agree on those tokens share what they see, and the network can't learn its training sentences by heart.
 
-use super::weights::Weights;
 use crate::config::TransducerConfig;
 use crate::error::Result;
 use crate::nn::{Activations, Linear};
 use crate::tokens::TokenId;
+use crate::weights::Weights;
 
 /// `relu(W [embeddings of the last tokens])` before attention, `relu(W [context; that])` after it.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Tensors of `model.safetensors`, checked and brought to `f32`.
+//! Tensors of a safetensors file, checked and brought to what they are computed in.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ const MIN_INT8_VALUES: usize = 4096;
 const MIN_WIDENED_VALUES: usize = 1 << 18;
 
 /// Row-major weights `[outputs, inputs]` in the precision they will be used in.
-pub(super) enum Matrix {
+pub(crate) enum Matrix {
     F32(Vec<f32>),
     /// From -127 to 127, with a scale each output.
     I8(Vec<i8>, Vec<f32>),
@@ -63,7 +63,7 @@ impl Matrix {
 }
 
 /// The tensors of one file.
-pub(super) struct Weights<'a> {
+pub(crate) struct Weights<'a> {
     path: PathBuf,
     tensors: SafeTensors<'a>,
     precision: Precision,
@@ -87,6 +87,17 @@ impl<'a> Weights<'a> {
     /// Whether a tensor exists.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.tensor(name).is_ok()
+    }
+
+    /// What the file says of itself under `name`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it says nothing.
+    pub fn remark(bytes: &[u8], path: &Path, name: &str) -> Result<String> {
+        let header = SafeTensors::read_metadata(bytes);
+        let remarks = header.ok().and_then(|(_, header)| header.metadata().clone());
+        let remark = remarks.and_then(|mut remarks| remarks.remove(name));
+        remark.ok_or_else(|| Error::model(path, format!("no {name} in its header")))
     }
 
     /// Number of rows of a matrix whose columns are known.
@@ -143,6 +154,45 @@ impl<'a> Weights<'a> {
             return Err(self.error(name, format!("value {bad} is {}", values[bad])));
         }
         Ok(values)
+    }
+
+    /// Numbers of 16 bits.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if they are missing, or others or more than `len`.
+    pub fn numbers(&self, name: &str, len: usize) -> Result<Vec<u16>> {
+        let tensor = self.view(name, &[len])?;
+        if tensor.dtype() != Dtype::U16 || tensor.data().len() != 2 * len {
+            return Err(self.error(name, "not numbers of 16 bits"));
+        }
+        Ok(tensor.data().as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect())
+    }
+
+    /// Shape of a matrix.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is missing, not a matrix, or has no or more than 2^20 rows or columns.
+    pub fn sides(&self, name: &str) -> Result<[usize; 2]> {
+        let tensor = self.tensors.tensor(name).map_err(|_| self.error(name, "missing"))?;
+        match *tensor.shape() {
+            [rows, columns] if [rows, columns].iter().all(|n| (1..=1 << 20).contains(n)) => {
+                Ok([rows, columns])
+            }
+            ref shape => Err(self.error(name, format!("shape {shape:?} is no matrix"))),
+        }
+    }
+
+    /// Rows of 8 bits `[rows, columns]` with their scales, as they are stored.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor); also if they are stored in another way.
+    pub fn bytes(&self, name: &str, rows: usize, columns: usize) -> Result<(Vec<i8>, Vec<f32>)> {
+        let tensor = self.view(name, &[rows, columns])?;
+        if tensor.dtype() != Dtype::I8 || tensor.data().len() != rows * columns {
+            return Err(self.error(name, "not values of 8 bits"));
+        }
+        let scales = self.tensor(&format!("{name}.scale"), &[rows])?;
+        Ok((tensor.data().iter().map(|b| *b as i8).collect(), scales))
     }
 
     /// A matrix `[outputs, inputs]` in the wanted precision.
@@ -238,7 +288,7 @@ impl<'a> Weights<'a> {
 }
 
 /// Row-major weights of an LSTM, its biases added.
-pub(super) struct LstmParts {
+pub(crate) struct LstmParts {
     /// `[4 * hidden, inputs]`.
     pub input: Matrix,
     /// `[4 * hidden, hidden]`.

@@ -1,8 +1,9 @@
 //! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
 
+mod attend;
+mod limited;
+
 use super::attention;
-use super::limited::LimitedNets;
-use super::weights::Weights;
 use crate::attention::{Attention, AttentionScratch, BlockView};
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -11,6 +12,8 @@ use crate::nn::kernels::kernels;
 use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
 use crate::search::NUM_PLACES;
 use crate::tokens::TokenId;
+use crate::weights::Weights;
+use limited::LimitedNets;
 
 /// Largest table of embedded tokens already multiplied by the first layer's input weights.
 const MAX_TABLE_VALUES: usize = 1 << 22;
@@ -321,44 +324,6 @@ impl Transducer {
         t.output.forward_rows_into(batch, top, log_probs, &mut s.activations);
         for row in log_probs.chunks_exact_mut(t.num_tokens()) {
             kernels().log_softmax(row);
-        }
-    }
-}
-
-impl Transducer {
-    /// Contexts of the rows whose outputs of the state net stand in `s.queries`.
-    fn attend<'m>(
-        &self,
-        batch: usize,
-        states: &[f32],
-        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
-        s: &mut StepScratch,
-        next: &mut [f32],
-    ) {
-        let size = self.state_size();
-        let queries = Rows { data: &s.queries, stride: s.queries.len() / batch };
-        let (contexts, scratch) = (&mut s.contexts, &mut s.attention);
-        let (mut old, mut new): (&[f32], &mut [f32]) = (&[], &mut []);
-        if self.is_marked() {
-            let blocks = views.clone().flat_map(|view| std::iter::repeat_n(view.block, view.rows));
-            for (row, block) in next.chunks_exact_mut(size).zip(blocks) {
-                row[self.marker()] = (block + 1) as f32;
-            }
-            (old, new) = (&states[self.marker()..], &mut next[self.marker()..]);
-        }
-        let old = Rows { data: old, stride: size };
-        let mut new = RowsMut { data: new, stride: size };
-        self.attention.attend_into(batch, queries, views, old, &mut new, scratch, contexts);
-        let blocks =
-            views.clone().flat_map(|view| std::iter::repeat_n(view.window.block_frames, view.rows));
-        let centres = s.attention.centres().chunks_exact(self.attention.num_heads);
-        for ((row, block_frames), centres) in next.chunks_exact_mut(size).zip(blocks).zip(centres) {
-            let middle = -(block_frames as f32) / 2.0;
-            for (place, shares) in row[size - NUM_PLACES..].iter_mut().zip(&self.place_shares) {
-                let moved =
-                    shares.iter().zip(centres).map(|(share, centre)| share * (centre - middle));
-                *place = middle + moved.sum::<f32>();
-            }
         }
     }
 }
