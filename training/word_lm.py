@@ -163,7 +163,8 @@ def summary(judged):
 def build(run):
     """(model, texts' word frequencies, ranks) as `train` began with."""
     held = np.load(run / "frequency.npz")
-    return WordLm(held["rank"], held["frequency"]), held["frequency"], held["rank"]
+    rank = held["rank"]
+    return WordLm(rank, held["frequency"], head=min(HEAD, len(rank) // 2)), held["frequency"], rank
 
 
 def train(args):
