@@ -226,7 +226,7 @@ fn separate(cues: &mut [Cue], max_cue_ms: u64) {
         cue.start_ms -= lacking.min(cue.start_ms - free_ms);
         cue.end_ms = end.max(cue.start_ms + 1);
         if next_ms.saturating_sub(cue.end_ms) < SHORTEST_GAP_MS
-            && next_ms - cue.start_ms <= max_cue_ms
+            && next_ms.saturating_sub(cue.start_ms) <= max_cue_ms
         {
             cue.end_ms = next_ms.max(cue.end_ms);
         }

@@ -165,3 +165,12 @@ fn written_words_are_shown() {
     said[0].written = vec![word("In", 0.0, 0.5), word("1984.", 0.5, 2.0)];
     assert!(srt(&said, &layout(42, 7000)).contains("00:00:00,000 --> 00:00:02,000\nIn 1984.\n"));
 }
+
+#[test]
+fn cues_of_one_moment_follow_each_other() {
+    let cue = || Cue { start_ms: 5, end_ms: 6, lines: vec!["word".into()] };
+    let mut cues = vec![cue(), cue(), cue(), cue()];
+    separate(&mut cues, 7000);
+    assert!(cues.iter().all(|cue| cue.start_ms < cue.end_ms), "{cues:?}");
+    assert!(cues.windows(2).all(|two| two[0].end_ms <= two[1].start_ms), "{cues:?}");
+}

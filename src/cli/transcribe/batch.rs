@@ -201,7 +201,9 @@ impl Work<'_> {
             for event in listener.take_events() {
                 match event {
                     Event::Final(mut segment) => {
-                        later(&mut segment, begin_s);
+                        if begin_s > 0.0 {
+                            later(&mut segment, begin_s);
+                        }
                         segment.segment += earlier;
                         if let Some(journal) = &mut journal {
                             journal.add(&segment);
