@@ -229,3 +229,23 @@ fn assemble(
         hotwords: None,
     })
 }
+
+#[cfg(all(test, embedded_model))]
+mod tests {
+    use super::*;
+
+    /// All that the folder has for the library, the neural language model too, if there is one.
+    #[test]
+    fn the_embedded_model_is_the_folder_of_the_repository() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/en-small");
+        let held = embedded();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if name != "README.md" && name != "files.json" {
+                let bytes = std::fs::read(entry.path()).unwrap();
+                assert!(held.get(&name).is_some_and(|own| **own == bytes), "{name}");
+            }
+        }
+    }
+}
