@@ -22,7 +22,7 @@ const GRAMMAR_PRUNE_LOG_PROB: f32 = 30.0;
 
 /// Added to the model's `end_of_block_bias`: a network that was trained on sentences is slow to say a single short word (a point of
 /// `training/grammar_test.py`).
-const GRAMMAR_END_OF_BLOCK_BIAS: f32 = -2.0;
+const GRAMMAR_END_OF_BLOCK_BIAS: f32 = -1.5;
 
 impl Recognizer {
     /// A new stream. It hears samples at the model's rate ([`Session::sample_rate_hz`]).

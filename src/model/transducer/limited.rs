@@ -21,7 +21,9 @@ pub(super) struct LimitedNets {
 }
 
 fn relu(values: &mut [f32]) {
-    values.iter_mut().for_each(|v| *v = v.max(0.0));
+    for value in values {
+        *value = value.max(0.0);
+    }
 }
 
 impl LimitedNets {
