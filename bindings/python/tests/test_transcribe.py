@@ -42,7 +42,7 @@ def test_options_are_the_programs(recognizer):
         found = recognizer.transcribe(HARBOUR, **options)
         same(found, document)
         if "alternatives" in options:
-            assert len(found.alternatives) == 3
+            assert 1 < len(found.alternatives) <= 3
             assert found.alternatives[0].confidence > found.alternatives[1].confidence > 0
         # The same as choices of the recogniser.
         assert vivavoce.Recognizer(**options).transcribe(HARBOUR) == found
