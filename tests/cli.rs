@@ -97,7 +97,7 @@ fn what_a_user_has_settled_once_counts_unless_he_says_otherwise() {
     );
     let unknown = with("[transcribe]\nlatency = \"none\"\n", &["transcribe", "one.wav"]);
     assert_eq!(unknown.code, 2, "{unknown:?}");
-    assert!(unknown.err.contains("settings.toml says latency"), "{unknown:?}");
+    assert!(unknown.err.contains("settings.toml says --latency=none"), "{unknown:?}");
     let folder = place.path().join("config/vivavoce");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("settings.toml"), "[transcribe]\nformat = \"jsonl\"\n").unwrap();

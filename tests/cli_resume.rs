@@ -28,8 +28,9 @@ fn resume_goes_on_inside_a_file_that_was_broken_off() {
     let wanted = ["transcribe", "talk.wav", "--format", "json", "--output", "talk.json"];
     let journal = at(".talk.json.segments");
     let mut command = place.command(&wanted);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     while !journal.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "done before it could be broken off");
         std::thread::sleep(Duration::from_millis(1));
     }
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
@@ -44,7 +45,7 @@ fn resume_goes_on_inside_a_file_that_was_broken_off() {
 
     let resumed = ran(place.command(&wanted).arg("--resume"));
     assert_eq!(resumed.code, 0, "{resumed:?}");
-    assert!(resumed.err.contains("are heard already"), "{resumed:?}");
+    assert!(resumed.err.starts_with("talk.wav: goes on at 0:"), "{resumed:?}");
     assert!(!journal.exists());
     let again = ran(place.command(&wanted).arg("--resume"));
     assert_eq!((again.code, again.err.as_str()), (0, "talk.json is done already\n"));
@@ -58,6 +59,13 @@ fn resume_goes_on_inside_a_file_that_was_broken_off() {
     assert!(parts.windows(2).all(|two| end_s(&two[0]) <= two[1]["start"].as_f64().unwrap() + 0.3));
     let (one, other) = (end_s(parts.last().unwrap()), end_s(whole.last().unwrap()));
     assert!((one - other).abs() < 2.0 && other > 890.0, "{one} {other}");
+
+    // What only has the name of a journal is nobody's to remove.
+    std::fs::write(at(".other.json.segments"), "mine").unwrap();
+    let other =
+        place.run(&["transcribe", "talk.wav", "--format", "json", "--output", "other.json"]);
+    assert_eq!(other.code, 0, "{other:?}");
+    assert_eq!(std::fs::read(at(".other.json.segments")).unwrap(), b"mine");
 
     let nowhere = place.run(&["transcribe", "talk.wav", "--resume"]);
     assert_eq!(nowhere.code, 2, "{nowhere:?}");

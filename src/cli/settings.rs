@@ -24,31 +24,15 @@ pub fn arguments() -> anyhow::Result<(Arguments, Option<String>)> {
     let given = Arguments::command().get_matches();
     let (all, note) = match (file(), given.subcommand_name()) {
         (Some(path), Some(command)) => {
-            let all = with_file(&path, Some(command), command, &given)?;
-            let note = note(&path, command, &given, &all);
-            (all, note)
+            let (all, more) = with_file(&path, Some(command), command, &given)?;
+            let more: Vec<_> = more.iter().map(|flag| flag.to_string_lossy()).collect();
+            let note = format!("{} says {}", path.display(), more.join(" "));
+            (all, (!more.is_empty()).then_some(note))
         }
         _ => (given, None),
     };
     let arguments = Arguments::from_arg_matches(&all).unwrap_or_else(|error| error.exit());
     Ok((arguments, note))
-}
-
-/// The names of the settings that came with a file.
-fn note(path: &Path, command: &str, given: &ArgMatches, all: &ArgMatches) -> Option<String> {
-    let (given, all) = (given.subcommand_matches(command)?, all.subcommand_matches(command)?);
-    let by_hand = |matches: &ArgMatches, name: &str| {
-        let known = matches.try_contains_id(name).unwrap_or(false);
-        known && matches.value_source(name) == Some(ValueSource::CommandLine)
-    };
-    let known = Arguments::command();
-    let own = known.find_subcommand(command)?.get_arguments();
-    let added = own.filter(|argument| {
-        let name = argument.get_id().as_str();
-        by_hand(all, name) && !by_hand(given, name)
-    });
-    let added: Vec<_> = added.filter_map(clap::Arg::get_long).collect();
-    (!added.is_empty()).then(|| format!("{} says {}", path.display(), added.join(", ")))
 }
 
 /// The file that is named, or the one where such files are if it is there.
@@ -64,7 +48,7 @@ fn file() -> Option<PathBuf> {
     Some(folder.join("vivavoce").join("settings.toml")).filter(|path| path.is_file())
 }
 
-/// What was `given` for `command`, with what a file says: all of it, or one `table`.
+/// What was `given` for `command`, with what a file says, all of it or one `table`, and the flags that this stands for.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -73,7 +57,7 @@ pub fn with_file(
     table: Option<&str>,
     command: &str,
     given: &ArgMatches,
-) -> anyhow::Result<ArgMatches> {
+) -> anyhow::Result<(ArgMatches, Vec<OsString>)> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let refuse = |reason: String| Misuse(format!("{}: {reason}", path.display()));
@@ -82,9 +66,9 @@ pub fn with_file(
     // Behind the name of the command, since what follows `--` is no flag.
     let mut all: Vec<OsString> = std::env::args_os().collect();
     let at = all.iter().skip(1).position(|one| one == command).map_or(all.len(), |at| at + 2);
-    all.splice(at..at, more);
+    all.splice(at..at, more.iter().cloned());
     let parsed = Arguments::command().try_get_matches_from(all);
-    Ok(parsed.map_err(|error| refuse(error.to_string()))?)
+    Ok((parsed.map_err(|error| refuse(error.to_string()))?, more))
 }
 
 /// The flags of `command` that a file stands for, all of it or one `table`, but for those that are given otherwise.

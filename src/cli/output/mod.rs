@@ -10,7 +10,6 @@ mod whole;
 pub use destination::{Destination, result_paths};
 pub use guard::Guard;
 pub use guard::is_special;
-#[cfg(feature = "plot")]
 pub use whole::{Meet, put};
 
 use vivavoce::subtitle::{self, Layout};

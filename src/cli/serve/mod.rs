@@ -15,7 +15,7 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     match &arguments.config {
         Some(path) => {
             let given = Arguments::command().get_matches();
-            let all = super::settings::with_file(path, None, "serve", &given)?;
+            let (all, _) = super::settings::with_file(path, None, "serve", &given)?;
             match Arguments::from_arg_matches(&all)?.command {
                 Command::Serve(arguments) => serve(&arguments),
                 _ => serve(arguments),

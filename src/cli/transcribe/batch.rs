@@ -154,11 +154,8 @@ impl Work<'_> {
         let result = result
             .map_err(|error| anyhow::anyhow!("{}", with_name(&entry.shown, &format!("{error:#}"))));
         let warnings = warnings.iter().map(|w| with_name(&entry.shown, w)).collect();
-        let (result, whole) = match result {
-            Ok(Some((transcript, whole))) => (Ok(Some(transcript)), whole),
-            Ok(None) => (Ok(None), false),
-            Err(error) => (Err(error), false),
-        };
+        let whole = matches!(&result, Ok(Some((_, true))));
+        let result = result.map(|done| done.map(|(transcript, _)| transcript));
         Outcome { entry: place, warnings, result, whole }
     }
 
@@ -175,6 +172,7 @@ impl Work<'_> {
         (Some(journal), heard)
     }
 
+    /// What was said in an entry, and whether that is all; none if the work was broken off.
     fn transcribe(
         &self,
         place: usize,
@@ -189,15 +187,14 @@ impl Work<'_> {
         let (mut journal, mut segments) = self.journal(place, entry);
         let begin_s = segments.last().map_or(0.0, |segment: &Final| segment.time);
         if begin_s > 0.0 {
-            warnings.push(format!("{} are heard already", clock(begin_s)));
+            share.say(&with_name(&entry.shown, &format!("goes on at {}", clock(begin_s))));
             share.heard(begin_s);
         }
         let earlier = segments.len() as u64;
         let mut source = Rest::new(source, begin_s);
         let mut listener = self.recognizer.listener(&self.stream)?;
         let mut failed = None;
-        let mut take = |listener: &mut Listener, journal: Option<&mut Journal>| {
-            let mut journal = journal;
+        let mut take = |listener: &mut Listener, mut journal: Option<&mut Journal>| {
             for event in listener.take_events() {
                 match event {
                     Event::Final(mut segment) => {

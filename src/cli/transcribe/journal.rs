@@ -13,6 +13,7 @@ use vivavoce::audio::{AudioSource, BoxedSource};
 use vivavoce::transcript::Final;
 
 use crate::cli::input::Entry;
+use crate::cli::output::{Meet, put};
 
 const PREFIX: &str = ".";
 const SUFFIX: &str = ".segments";
@@ -52,12 +53,14 @@ pub struct Journal {
     /// Those that are not in the file yet.
     waiting: Vec<Final>,
     file: Option<File>,
+    /// Whether there is one in the folder that can be taken up.
+    kept: bool,
     /// Whether it cannot be written; then the work goes on without.
     broken: bool,
 }
 
 /// The file of the journal for a result.
-pub fn path_for(result: &Path) -> PathBuf {
+fn path_for(result: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(PREFIX);
     name.push(result.file_name().unwrap_or_default());
     name.push(SUFFIX);
@@ -68,9 +71,15 @@ impl Journal {
     /// The journal for the result of an entry. What one before has is read if `resume`: the segments heard already.
     pub fn open(result: &Path, entry: &Entry, settings: &str, resume: bool) -> (Self, Vec<Final>) {
         let (path, subject) = (path_for(result), Subject::new(entry, settings));
-        let heard = if resume { read(&path, &subject) } else { Vec::new() };
-        let waiting = heard.clone();
-        (Self { path, subject, waiting, file: None, broken: false }, heard)
+        let before = read(&path);
+        // A file that only has the name is somebody else's.
+        let broken = before.is_none() && path.exists();
+        let heard = match before {
+            Some((of, segments)) if resume && of == subject => segments,
+            _ => Vec::new(),
+        };
+        let (waiting, kept) = (heard.clone(), !heard.is_empty());
+        (Self { path, subject, waiting, file: None, kept, broken }, heard)
     }
 
     /// Keeps a segment that has ended.
@@ -81,18 +90,13 @@ impl Journal {
         self.waiting.push(segment.clone());
         if self.file.is_some() || segment.time >= WORTH_S {
             self.broken = self.write().is_err();
+            self.kept = !self.broken;
         }
     }
 
-    fn write(&mut self) -> std::io::Result<()> {
+    fn write(&mut self) -> anyhow::Result<()> {
         let mut text = Vec::new();
         if self.file.is_none() {
-            if let Some(folder) = self.path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            // Another's link of that name is not followed.
-            let _ = std::fs::remove_file(&self.path);
-            self.file = Some(File::options().write(true).create_new(true).open(&self.path)?);
             serde_json::to_writer(&mut text, &self.subject)?;
             text.push(b'\n');
         }
@@ -100,29 +104,38 @@ impl Journal {
             serde_json::to_writer(&mut text, &segment)?;
             text.push(b'\n');
         }
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(&text))
+        if let Some(file) = &mut self.file {
+            return Ok(file.write_all(&text)?);
+        }
+        // As a whole, so that none is lost of the one before.
+        put(&self.path, &text, Meet::Replace)?;
+        self.file = Some(File::options().append(true).open(&self.path)?);
+        Ok(())
     }
 
     /// Whether it can be taken up again.
     pub fn is_kept(&self) -> bool {
-        self.file.is_some() && !self.broken
+        self.kept
     }
+}
+
+/// Whether there is one for this result.
+pub fn exists(result: &Path) -> bool {
+    read(&path_for(result)).is_some()
 }
 
 /// Removes the journal of a result that is whole.
 pub fn remove(result: &Path) {
-    let _ = std::fs::remove_file(path_for(result));
+    if exists(result) {
+        let _ = std::fs::remove_file(path_for(result));
+    }
 }
 
-/// The whole lines of a journal of this subject.
-fn read(path: &Path, subject: &Subject) -> Vec<Final> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
-    let mut lines = BufReader::new(file).lines().map_while(Result::ok);
-    let first = lines.next().and_then(|line| serde_json::from_str::<Subject>(&line).ok());
-    if first.as_ref() != Some(subject) {
-        return Vec::new();
-    }
-    lines.map_while(|line| serde_json::from_str(&line).ok()).collect()
+/// What a journal is of, and its whole lines; none if the file is no journal.
+fn read(path: &Path) -> Option<(Subject, Vec<Final>)> {
+    let mut lines = BufReader::new(File::open(path).ok()?).lines().map_while(Result::ok);
+    let subject = serde_json::from_str(&lines.next()?).ok()?;
+    Some((subject, lines.map_while(|line| serde_json::from_str(&line).ok()).collect()))
 }
 
 /// A source from some time on.

@@ -38,7 +38,7 @@ pub fn run(arguments: &TranscribeArguments) -> anyhow::Result<bool> {
     }
     if let Some(path) = &arguments.output.output {
         // What was broken off has left its journal.
-        let broken_off = resume && journal::path_for(path).exists();
+        let broken_off = resume && journal::exists(path);
         if resume && !broken_off && path.is_file() {
             say(format_args!("{} is done already", path.display()));
             return Ok(true);

@@ -123,6 +123,11 @@ pub struct Share<'a> {
 }
 
 impl Share<'_> {
+    /// A line on stderr.
+    pub fn say(&self, line: &str) {
+        self.progress.say(line);
+    }
+
     pub fn open(&mut self, duration_s: Option<f64>) {
         self.duration_s = duration_s;
     }

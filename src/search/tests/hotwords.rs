@@ -3,12 +3,11 @@
 use super::*;
 
 fn sure(rows: &[&[usize]], num_tokens: usize) -> Vec<Vec<f32>> {
-    let row = |likely: &&[usize]| {
-        let mut row = vec![1e-9; num_tokens];
-        likely.iter().enumerate().for_each(|(i, token)| row[*token] = 0.6 / (1 + i) as f32);
-        row
+    let likely = |tokens: &&[usize]| {
+        let share = |(i, token): (usize, &usize)| (*token, 0.6 / (1 + i) as f32);
+        row(&tokens.iter().enumerate().map(share).collect::<Vec<_>>(), num_tokens)
     };
-    rows.iter().map(row).collect()
+    rows.iter().map(likely).collect()
 }
 
 /// Words that a search finds in one block of `rows`.

@@ -1,3 +1,4 @@
+use super::states::StatePool;
 use super::*;
 use crate::lm::{NeuralLm, NeuralScratch, TokenPrior};
 
@@ -15,12 +16,7 @@ fn the_token_prior_is_taken_back_with_its_context() {
         prior.extend((0..t.len()).map(|token| (10 * context + token) as u8));
     }
     let prior = Arc::new(TokenPrior::from_bytes(prior, t.len()).unwrap());
-    let sure = |token: usize| {
-        let mut row = vec![1e-9; t.len()];
-        row[token] = 1.0;
-        row
-    };
-    let rows = [sure(b), sure(i), sure(i), sure(0)];
+    let rows = [b, i, i, 0].map(|token| row(&[(token, 1.0)], t.len()));
     let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let score = |prior_weight: f32, constraint: Constraint| {
         let config = SearchConfig { prior_weight, ..config(4) };
@@ -52,12 +48,7 @@ fn a_language_model_of_another_lexicon_is_refused() {
 fn a_neural_model_has_its_share_in_the_probability_of_a_word() {
     let t = phones();
     let (b, i) = (t.id("B").unwrap() as usize, t.id("I_E").unwrap() as usize);
-    let sure = |token: usize| {
-        let mut row = vec![1e-9; t.len()];
-        row[token] = 1.0;
-        row
-    };
-    let rows = [sure(b), sure(i), sure(i), sure(0)];
+    let rows = [b, i, i, 0].map(|token| row(&[(token, 1.0)], t.len()));
     let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let score = |neural_weight: f32, constraint: Constraint| {
         let config = SearchConfig { neural_weight, ..config(4) };
@@ -83,8 +74,11 @@ fn a_neural_model_has_its_share_in_the_probability_of_a_word() {
         let (log_prob, next) = lm.score(ngram, word);
         gained += mean(neural.log_prob(&outlook, word).unwrap(), log_prob);
         neural.step(&state, &[word], &mut scratch);
-        let kept = neural.state(0, &scratch).iter().map(|v| half::f16::from_f32(*v).to_f32());
-        state = kept.collect();
+        let mut kept = StatePool::small(vec![neural.state_size() / 2]);
+        kept.clear(neural.state_size());
+        let slot = kept.insert(neural.state(0, &scratch));
+        state.clear();
+        kept.get_into(slot, &mut state);
         neural.outlook_into(0, &scratch, &mut outlook);
         ngram = next;
     }

@@ -28,6 +28,15 @@ fn config(beam_size: usize) -> SearchConfig {
     }
 }
 
+/// A row of a table: the probabilities of some tokens; the others have next to none.
+fn row(likely: &[(usize, f32)], num_tokens: usize) -> Vec<f32> {
+    let mut row = vec![1e-9; num_tokens];
+    for (token, p) in likely {
+        row[*token] = *p;
+    }
+    row
+}
+
 /// A network as a table: `rows[block][n][token]` is the probability of `token` after n tokens in the block. The state counts them.
 struct Table<'a> {
     rows: &'a [&'a [&'a [f32]]],

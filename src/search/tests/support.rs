@@ -17,13 +17,8 @@ fn a_word_is_supported_by_all_hypotheses_that_have_it() {
 #[test]
 fn words_have_the_evidence_of_their_tokens() {
     let t = phones();
-    let row = |token: usize, p: f32| {
-        let mut row = vec![1e-9; t.len()];
-        row[token] = p;
-        row
-    };
     // "c" or "d": S, then `I_E`.
-    let rows = [row(3, 0.5), row(8, 0.25), row(0, 1.0)];
+    let rows = [(3, 0.5), (8, 0.25), (0, 1.0)].map(|likely| row(&[likely], t.len()));
     let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let mut search = BeamSearch::new(&config(8), golden(), 0);
     run(&mut search, &[&rows], 4);
@@ -47,15 +42,9 @@ fn words_have_the_evidence_of_their_tokens() {
 #[test]
 fn hypotheses_may_outnumber_states() {
     let t = phones();
-    let row = |p: &[(usize, f32)]| {
-        let mut row = vec![1e-9; t.len()];
-        for (token, p) in p {
-            row[*token] = *p;
-        }
-        row
-    };
     // S, then `I_E`: "c" or "d"; or B, then `I_E`: "b".
-    let rows = [row(&[(3, 0.5), (2, 0.4)]), row(&[(8, 0.9)]), row(&[(0, 1.0)])];
+    let likely: [&[(usize, f32)]; 3] = [&[(3, 0.5), (2, 0.4)], &[(8, 0.9)], &[(0, 1.0)]];
+    let rows = likely.map(|likely| row(likely, t.len()));
     let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let found = |max_states| {
         let settings = SearchConfig { max_states, ..config(16) };
