@@ -206,19 +206,22 @@ pub fn in_8_bits(case: &str) -> BTreeMap<&'static str, Vec<u8>> {
     ])
 }
 
-/// The recognisers that need no trained model: [`phone_model`], the golden ones that hear audio, and one built like `en-small`:
-/// layers that see frames around their own, a running mean, 8 bits.
+/// The recognisers that need no trained model: [`phone_model`], the golden ones that hear audio, and in 8 bits one built like
+/// `en-small`, of layers that see frames around their own and a running mean, and one whose transducer knows few tokens.
 pub fn small_recognizers() -> &'static [(String, Recognizer)] {
     static ALL: OnceLock<Vec<(String, Recognizer)>> = OnceLock::new();
     ALL.get_or_init(|| {
         let phones = Recognizer::load(folder(&phone_model())).unwrap();
-        let golden = ["plain", "feeding", "wide", "context-layers"].map(|name| {
-            let folder = root().join("tests/golden").join(name);
-            (name.to_owned(), Recognizer::load(folder).unwrap())
+        let golden =
+            ["plain", "feeding", "wide", "context-layers", "limited-history"].map(|name| {
+                let folder = root().join("tests/golden").join(name);
+                (name.to_owned(), Recognizer::load(folder).unwrap())
+            });
+        let small = ["context-layers", "limited-history"].map(|name| {
+            let recognizer = Recognizer::load(folder(&in_8_bits(name))).unwrap();
+            (format!("{name}-int8"), recognizer)
         });
-        let shipped = Recognizer::load(folder(&in_8_bits("context-layers"))).unwrap();
-        let own = [("phones".to_owned(), phones), ("context-layers-int8".to_owned(), shipped)];
-        own.into_iter().chain(golden).collect()
+        [("phones".to_owned(), phones)].into_iter().chain(small).chain(golden).collect()
     })
 }
 

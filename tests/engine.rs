@@ -15,7 +15,7 @@ use crate::common::{Heard, RATE_HZ, Solo, babble, clip, real, root, small_recogn
 
 const KINDS: [SearchKind; 3] = [SearchKind::Beam, SearchKind::Greedy, SearchKind::Tokens];
 /// The most that a stream may hold at the default beam, voice gate, pre-roll and the states of the neural language model included.
-const MAX_BYTES: usize = 340 * 1024;
+const MAX_BYTES: usize = 280 * 1024;
 
 fn bits(words: &[Word]) -> Vec<(u32, u32, u32, u32)> {
     words.iter().map(|w| (w.id, w.first_block, w.last_block, w.log_prob.to_bits())).collect()

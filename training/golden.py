@@ -64,9 +64,10 @@ CASES |= {f"attention-{kind}": (20 + i, tiny_config(**SMALL, attention=changes))
 CASES["no-carry"] = (50, tiny_config(**{**SMALL, "transducer": {**SMALL["transducer"], "carry_state": False}}))
 CASES["self-attention"] = (51, tiny_config(encoder={"self_attention": {"num_layers": 2, "num_heads": 2, "left_frames": 5}}))
 CASES["fine-layers"] = (52, tiny_config(encoder={"fine_layers": {"dim": 16, "num_layers": 2}}))
-CASES["context-layers"] = (60, tiny_config(transducer={"history": 4}, encoder={
-    "running_mean": {"prior_frames": 20.0, "horizon_frames": 50.0},
-    "context_layers": {"dim": 16, "hidden_dim": 24, "offsets": [[-1, 0, 1], [-2, 0], [-3, 0, 1]]}}))
+CONTEXT = {"running_mean": {"prior_frames": 20.0, "horizon_frames": 50.0},
+           "context_layers": {"dim": 16, "hidden_dim": 24, "offsets": [[-1, 0, 1], [-2, 0], [-3, 0, 1]]}}
+CASES["context-layers"] = (53, tiny_config(encoder=CONTEXT))
+CASES["limited-history"] = (60, tiny_config(encoder=CONTEXT, transducer={"history": 4}))
 TOKENS = ["<e>"] + [("▁" if i % 3 == 0 else "") + chr(ord("a") + i) for i in range(11)]
 
 

@@ -13,14 +13,19 @@ use crate::error::{Error, Result};
 /// Larger samples (full scale is 1) could overflow the power spectrum.
 const MAX_SAMPLE: f32 = 1e9;
 
-/// Up to so many samples a buffer has no room to spare.
-const TIGHT_SAMPLES: usize = 1 << 14;
+/// Up to so many values a buffer has no room to spare.
+const TIGHT_VALUES: usize = 1 << 14;
 
-/// Appends samples to a stream's buffer, which takes no more memory than it needs while it is small.
-pub(crate) fn append(buffer: &mut Vec<f32>, samples: &[f32]) {
-    if buffer.len() + samples.len() <= TIGHT_SAMPLES {
-        buffer.reserve_exact(samples.len());
+/// Makes room for `count` values in a stream's buffer, which takes no more memory than it needs while it is small.
+fn make_room(buffer: &mut Vec<f32>, count: usize) {
+    if buffer.len() + count <= TIGHT_VALUES {
+        buffer.reserve_exact(count);
     }
+}
+
+/// Appends samples to a stream's buffer.
+pub(crate) fn append(buffer: &mut Vec<f32>, samples: &[f32]) {
+    make_room(buffer, samples.len());
     buffer.extend_from_slice(samples);
 }
 
@@ -170,6 +175,8 @@ impl FeatureExtractor {
     /// Appends the frames that the stream's samples complete, `[frames, num_bins]`. Returns the number of frames.
     pub fn frames_into(&mut self, state: &mut FeatureState, out: &mut Vec<f32>) -> usize {
         let (mut start, mut frames) = (0, 0);
+        let complete = (state.pending.len() + self.shift).saturating_sub(self.length) / self.shift;
+        make_room(out, complete * self.num_bins);
         while start + self.length <= state.pending.len() {
             let row = out.len();
             out.resize(row + self.num_bins, 0.0);

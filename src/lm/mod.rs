@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use crate::error::Result;
 use format::{Level, Unigrams};
 
+pub(crate) use neural::to_bytes;
 pub use neural::{NeuralLm, NeuralScratch, Outlook};
 pub use token_prior::{Costs, TokenPrior};
 

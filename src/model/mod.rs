@@ -122,9 +122,10 @@ impl Model {
         self.transducer.state_size()
     }
 
-    /// Whether the states of the transducer may be kept in 16 bits: where its matrices have 8, and no state names a block.
-    pub fn half_states(&self) -> bool {
-        self.transducer.half_states()
+    /// Where the states of the transducer may be kept small, since its matrices have 8 bits and no state names a block: the lengths of the
+    /// parts that they begin with and that 8 bits are enough for, the outputs and the cells of LSTM layers.
+    pub fn small_parts(&self) -> Option<Vec<usize>> {
+        self.transducer.small_parts()
     }
 
     /// How many of the latest tokens the transducer knows; 0: all.

@@ -52,7 +52,9 @@ impl Recall {
             n => n.div_ceil(STATES_A_SLOT),
         };
         let log_shares = [config.neural_weight.ln(), (1.0 - config.neural_weight).ln()];
-        let (pool, words, outlooks) = (StatePool::of_halves(), Vec::new(), Vec::new());
+        // Outputs in 8 bits, in which the next step multiplies them; cells in 16, which words count on.
+        let pool = StatePool::small(vec![lm.state_size() / 2]);
+        let (words, outlooks) = (Vec::new(), Vec::new());
         Some(Self { lm, log_shares, most, pool, words, outlooks })
     }
 

@@ -107,7 +107,7 @@ impl Session {
                 let beam =
                     BeamSearch::new(&search, constraint.clone(), end).with_hotwords(hotwords);
                 Box::new(
-                    beam.with_half_states(recognizer.model.half_states())
+                    beam.with_small_states(recognizer.model.small_parts())
                         .with_known_tokens(recognizer.model.known_tokens()),
                 )
             }
@@ -203,7 +203,7 @@ impl Session {
         let end = recognizer.tokens.end_of_block();
         let beam = BeamSearch::new(&search, constraint.clone(), end);
         let beam = Box::new(
-            beam.with_half_states(recognizer.model.half_states())
+            beam.with_small_states(recognizer.model.small_parts())
                 .with_known_tokens(recognizer.model.known_tokens()),
         );
         Ok(Self::with_search(recognizer, mode, beam, constraint, true))

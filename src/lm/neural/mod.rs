@@ -18,6 +18,8 @@ use crate::weights::{Precision, Weights};
 const MARKS: usize = 3;
 /// Largest value of 8 bits.
 const LARGEST: f32 = 127.0;
+/// The smallest numbers of 24 bits that are whole.
+const WHOLE: f32 = 12_582_912.0;
 
 /// Vectors of words, `[words, width]`, in 8 bits with a scale each.
 #[derive(Debug)]
@@ -105,12 +107,13 @@ pub struct NeuralScratch {
     activations: Activations,
 }
 
-/// `x` in 8 bits, and what one unit is worth.
-fn to_bytes(x: &[f32], out: &mut [i8]) -> f32 {
+/// Brings `x` to 8 bits and gives what one unit is worth.
+pub(crate) fn to_bytes(x: &[f32], out: &mut [i8]) -> f32 {
     let most = x.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
     let scale = if most > 0.0 && most.is_finite() { most / LARGEST } else { 1.0 };
     for (to, v) in out.iter_mut().zip(x) {
-        *to = (v / scale).round_ties_even() as i8;
+        // Rounds as every processor can in one instruction: the sum has no bits left behind the point.
+        *to = ((v / scale + WHOLE) - WHOLE) as i8;
     }
     scale
 }

@@ -3,9 +3,10 @@
 //!
 //! Hypotheses that agree on those tokens share what they see, and the network can't learn its training sentences by heart.
 
+use super::StepScratch;
 use crate::config::TransducerConfig;
 use crate::error::Result;
-use crate::nn::{Activations, Linear};
+use crate::nn::Linear;
 use crate::tokens::TokenId;
 use crate::weights::Weights;
 
@@ -70,23 +71,21 @@ impl LimitedNets {
         self.history - 1
     }
 
-    /// Reads `tokens` `[batch]` on top of `states`, rows of `stride` values: the queries `[batch, state_dim]` and the next states.
+    /// Reads `tokens` `[batch]` on top of `states`, rows of `stride` values: the queries `[batch, state_dim]`, and what `next` keeps.
     pub fn query_into(
         &self,
         states: &[f32],
         tokens: &[TokenId],
         stride: usize,
-        queries: &mut Vec<f32>,
+        s: &mut StepScratch,
         next: &mut [f32],
     ) {
         let num_tokens = self.tables.len() / (self.history * self.state_dim);
         let earlier = self.state_size();
-        queries.clear();
-        queries.resize(tokens.len() * self.state_dim, 0.0);
-        let rows = states.chunks_exact(stride).zip(next.chunks_exact_mut(stride));
-        for (((old, new), token), query) in
-            rows.zip(tokens).zip(queries.chunks_exact_mut(self.state_dim))
-        {
+        s.queries.clear();
+        s.queries.resize(tokens.len() * self.state_dim, 0.0);
+        let rows = states.chunks_exact(stride).zip(next.chunks_exact_mut(stride)).zip(tokens);
+        for (((old, new), token), query) in rows.zip(s.queries.chunks_exact_mut(self.state_dim)) {
             let known = old[..earlier].iter().map(|v| *v as usize).chain([*token as usize]);
             for (place, token) in known.enumerate() {
                 let row = (place * num_tokens + token) * self.state_dim;
@@ -101,26 +100,12 @@ impl LimitedNets {
         }
     }
 
-    /// From `contexts` and `queries` to what the output layer reads, `out` `[batch, emit_dim]`.
-    pub fn emit_into(
-        &self,
-        contexts: &[f32],
-        queries: &[f32],
-        joint: &mut Vec<f32>,
-        out: &mut Vec<f32>,
-        activations: &mut Activations,
-    ) {
-        let batch = queries.len() / self.state_dim;
-        let context_dim = self.emit.inputs() - self.state_dim;
-        joint.clear();
-        for (context, query) in
-            contexts.chunks_exact(context_dim).zip(queries.chunks_exact(self.state_dim))
-        {
-            joint.extend_from_slice(context);
-            joint.extend_from_slice(query);
-        }
-        out.resize(batch * self.emit.outputs(), 0.0);
-        self.emit.forward_into(batch, joint, out, activations);
-        relu(out);
+    /// From the contexts and queries in `s` to what the output layer reads, `s.emitted` `[batch, emit_dim]`.
+    pub fn emit_into(&self, batch: usize, s: &mut StepScratch) {
+        s.join(self.state_dim);
+        let StepScratch { joint, emitted, activations, .. } = s;
+        emitted.resize(batch * self.emit.outputs(), 0.0);
+        self.emit.forward_into(batch, joint, emitted, activations);
+        relu(emitted);
     }
 }

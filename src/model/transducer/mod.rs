@@ -1,48 +1,36 @@
 //! The network that emits tokens for a block: equations (3) to (6) of Jaitly et al., 2016.
 
-mod attend;
 mod limited;
+mod recurrent;
 
 use super::attention;
 use crate::attention::{Attention, AttentionScratch, BlockView};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::nn::Activations;
 use crate::nn::kernels::kernels;
-use crate::nn::{Linear, Lstm, PackedMatrix, Rows, RowsMut};
+use crate::nn::{Activations, Linear, Rows, RowsMut};
 use crate::search::NUM_PLACES;
 use crate::tokens::TokenId;
 use crate::weights::Weights;
 use limited::LimitedNets;
+use recurrent::RecurrentNets;
 
-/// Largest table of embedded tokens already multiplied by the first layer's input weights.
-const MAX_TABLE_VALUES: usize = 1 << 22;
-
-/// What a token contributes to the first recurrent layer.
+/// The nets before and after attention.
 #[derive(Debug)]
-enum TokenInput {
-    /// Gates `[tokens, 4 * state_dim]`, bias included.
-    Gates(Vec<f32>),
-    /// Embeddings `[tokens, embedding_dim]`, multiplied at every step.
-    Embeddings(Vec<f32>),
+enum Nets {
+    Recurrent(RecurrentNets),
+    Limited(LimitedNets),
 }
 
-/// Transducer weights. A state row is `[h, c]` of every layer of the state net, then of the emit
-/// net, then, with input feeding, the context, then, where something hangs on it, one more than the block of the step (0 before
+/// Transducer weights. A state row is what the nets keep, then, where something hangs on it, one more than the block of the step (0 before
 /// the first; exact up to 2^24) and what attention keeps; the last two say where the token to come begins and ends
 /// ([`crate::search::NUM_PLACES`]).
 #[derive(Debug)]
 pub(super) struct Transducer {
-    tokens: TokenInput,
-    embedding_dim: usize,
-    /// The first layer's weights for the previous context, with input feeding.
-    context_input: Option<PackedMatrix>,
-    state_rnn: Vec<Lstm>,
-    /// In place of the recurrent nets, where the last few tokens are all that is known.
-    limited: Option<LimitedNets>,
+    nets: Nets,
     attention: Attention,
-    emit_rnn: Vec<Lstm>,
     output: Linear,
+    num_embedded: usize,
     /// Whether the recurrent nets go on from block to block.
     carry_state: bool,
     /// Shares of the heads' centres in where a token begins and ends; the middle of the block has the rest.
@@ -58,8 +46,10 @@ pub struct StepScratch {
     joint: Vec<f32>,
     /// States of rows some of which start anew.
     fresh: Vec<f32>,
-    /// Outputs of the state net.
+    /// Outputs of the net before attention.
     queries: Vec<f32>,
+    /// Outputs of the net after it.
+    emitted: Vec<f32>,
     pub(super) attention: AttentionScratch,
     activations: Activations,
 }
@@ -69,6 +59,19 @@ impl StepScratch {
     pub fn watch(&mut self) {
         self.attention.watch();
     }
+
+    /// `joint`: the context of every row and what it was asked by, a query of `width`.
+    fn join(&mut self, width: usize) {
+        let rows = self.queries.len() / width;
+        let context_dim = self.contexts.len() / rows;
+        self.joint.clear();
+        for (context, query) in
+            self.contexts.chunks_exact(context_dim).zip(self.queries.chunks_exact(width))
+        {
+            self.joint.extend_from_slice(context);
+            self.joint.extend_from_slice(query);
+        }
+    }
 }
 
 impl Transducer {
@@ -76,69 +79,26 @@ impl Transducer {
     /// [`Error::Model`](crate::Error::Model) naming the first tensor that does not fit.
     pub fn load(config: &ModelConfig, weights: &Weights<'_>) -> Result<Self> {
         let t = &config.transducer;
-        let a = &config.attention;
+        let context_dim = config.attention.dim;
         let embedding = "transducer.embedding.weight";
         let num_tokens = weights.rows(embedding, t.embedding_dim)?;
         let embeddings = weights.tensor(embedding, &[num_tokens, t.embedding_dim])?;
-        let place_shares = match &config.word_times {
-            Some(times) => [times.start_heads.clone(), times.end_heads.clone()],
-            None => [Vec::new(), Vec::new()],
-        };
-        if t.history > 0 {
-            return Ok(Self {
-                limited: Some(LimitedNets::load(t, a.dim, &embeddings, weights)?),
-                tokens: TokenInput::Embeddings(Vec::new()),
-                embedding_dim: t.embedding_dim,
-                context_input: None,
-                state_rnn: Vec::new(),
-                attention: attention::load(config, weights)?,
-                emit_rnn: Vec::new(),
-                output: weights.linear("transducer.output", num_tokens, t.emit_dim)?,
-                carry_state: true,
-                place_shares,
-            });
-        }
-
-        let context_columns = if t.input_feeding { a.dim } else { 0 };
-        let columns = context_columns + t.embedding_dim;
-        let first = weights.lstm_parts("transducer.state_rnn.0", columns, t.state_dim)?;
-        let part = |from: usize, to: usize| {
-            first.input.columns(columns, &(from..to).collect::<Vec<_>>()).pack(to - from)
-        };
-        let gates = 4 * t.state_dim;
-        let context_input = t.input_feeding.then(|| part(0, context_columns));
-        let token = part(context_columns, columns);
-        let recurrent = first.recurrent.pack(t.state_dim);
-        let mut state_rnn = vec![Lstm::from_packed(token, recurrent, first.bias)];
-        for i in 1..t.state_layers {
-            let name = format!("transducer.state_rnn.{i}");
-            state_rnn.push(weights.lstm(&name, t.state_dim, t.state_dim)?);
-        }
-        let tokens = if num_tokens * gates <= MAX_TABLE_VALUES {
-            let mut table = vec![0.0; num_tokens * gates];
-            let rows = Rows { data: &embeddings, stride: t.embedding_dim };
-            let mut activations = Activations::default();
-            state_rnn[0].project_into(num_tokens, rows, &mut table, &mut activations);
-            TokenInput::Gates(table)
+        let num_embedded = embeddings.len();
+        let nets = if t.history > 0 {
+            Nets::Limited(LimitedNets::load(t, context_dim, &embeddings, weights)?)
         } else {
-            TokenInput::Embeddings(embeddings)
+            Nets::Recurrent(RecurrentNets::load(t, context_dim, embeddings, weights)?)
         };
-
-        let emit_rnn = (0..t.emit_layers).map(|i| {
-            let inputs = if i == 0 { a.dim + t.state_dim } else { t.emit_dim };
-            weights.lstm(&format!("transducer.emit_rnn.{i}"), inputs, t.emit_dim)
-        });
         Ok(Self {
-            tokens,
-            embedding_dim: t.embedding_dim,
-            context_input,
-            state_rnn,
-            limited: None,
+            nets,
             attention: attention::load(config, weights)?,
-            emit_rnn: emit_rnn.collect::<Result<_>>()?,
             output: weights.linear("transducer.output", num_tokens, t.emit_dim)?,
+            num_embedded,
             carry_state: t.carry_state,
-            place_shares,
+            place_shares: match &config.word_times {
+                Some(times) => [times.start_heads.clone(), times.end_heads.clone()],
+                None => [Vec::new(), Vec::new()],
+            },
         })
     }
 
@@ -152,13 +112,11 @@ impl Transducer {
 
     /// Weights and biases outside the attention.
     pub fn num_parameters(&self) -> usize {
-        let layers = self.state_rnn.iter().chain(&self.emit_rnn);
-        let context = self.context_input.as_ref().map_or(0, |m| m.inputs() * m.outputs());
-        self.num_tokens() * self.embedding_dim
-            + context
-            + layers.map(Lstm::num_parameters).sum::<usize>()
-            + self.limited.as_ref().map_or(0, LimitedNets::num_parameters)
-            + self.output.num_parameters()
+        let nets = match &self.nets {
+            Nets::Recurrent(nets) => nets.num_parameters(),
+            Nets::Limited(nets) => nets.num_parameters(),
+        };
+        self.num_embedded + nets + self.output.num_parameters()
     }
 
     pub fn state_size(&self) -> usize {
@@ -168,55 +126,25 @@ impl Transducer {
 
     /// Where the block stands in a state row.
     fn marker(&self) -> usize {
-        self.recurrent_size() + self.context_input.as_ref().map_or(0, PackedMatrix::inputs)
+        match &self.nets {
+            Nets::Recurrent(nets) => nets.state_size(),
+            Nets::Limited(nets) => nets.state_size(),
+        }
     }
 
     fn is_marked(&self) -> bool {
         !self.carry_state || self.attention.state_size() > 0
     }
 
-    /// See [`Model::half_states`](super::Model::half_states).
-    pub fn half_states(&self) -> bool {
-        let limited = self.limited.as_ref().is_none_or(LimitedNets::is_int8);
-        !self.is_marked()
-            && limited
-            && self.state_rnn.iter().chain(&self.emit_rnn).all(Lstm::is_int8)
-    }
-
-    fn recurrent_size(&self) -> usize {
-        let layers = self.state_rnn.iter().chain(&self.emit_rnn);
-        layers.map(|l| 2 * l.hidden()).sum::<usize>()
-            + self.limited.as_ref().map_or(0, LimitedNets::state_size)
-    }
-
-    /// The tokens' and contexts' part of the first layer's gates.
-    fn first_gates_into(&self, states: &[f32], tokens: &[u32], scratch: &mut StepScratch) {
-        let batch = tokens.len();
-        let width = 4 * self.state_rnn[0].hidden();
-        match &self.tokens {
-            TokenInput::Gates(table) => {
-                for (row, token) in scratch.gates.chunks_exact_mut(width).zip(tokens) {
-                    row.copy_from_slice(&table[*token as usize * width..][..width]);
-                }
+    /// See [`Model::small_parts`](super::Model::small_parts).
+    pub fn small_parts(&self) -> Option<Vec<usize>> {
+        let (int8, parts) = match &self.nets {
+            Nets::Recurrent(nets) => {
+                (nets.is_int8(), nets.sizes().into_iter().flat_map(|size| [size; 2]).collect())
             }
-            TokenInput::Embeddings(table) => {
-                let dim = self.embedding_dim;
-                scratch.embedded.clear();
-                for token in tokens {
-                    let row = &table[*token as usize * dim..][..dim];
-                    scratch.embedded.extend_from_slice(row);
-                }
-                let rows = Rows { data: &scratch.embedded, stride: dim };
-                let StepScratch { gates, activations, .. } = scratch;
-                self.state_rnn[0].project_into(batch, rows, gates, activations);
-            }
-        }
-        if let Some(context_input) = &self.context_input {
-            let contexts =
-                Rows { data: &states[self.recurrent_size()..], stride: self.state_size() };
-            let gates = RowsMut { data: &mut scratch.gates, stride: width };
-            context_input.accumulate(kernels(), batch, contexts, gates, &mut scratch.activations);
-        }
+            Nets::Limited(nets) => (nets.is_int8(), Vec::new()),
+        };
+        (int8 && !self.is_marked()).then_some(parts)
     }
 
     /// See [`Model::step_into`](super::Model::step_into).
@@ -254,76 +182,62 @@ impl Transducer {
         next: &mut [f32],
         log_probs: &mut [f32],
     ) {
-        let t = self;
-        let batch = tokens.len();
-        let size = t.state_size();
+        let (batch, size) = (tokens.len(), self.state_size());
         assert!(states.len() == batch * size && next.len() == batch * size, "state rows");
-        assert_eq!(log_probs.len(), batch * t.num_tokens(), "log-probability rows");
+        assert_eq!(log_probs.len(), batch * self.num_tokens(), "log-probability rows");
         if batch == 0 {
             return;
         }
-        let s = scratch;
-        if let Some(limited) = &t.limited {
-            limited.query_into(states, tokens, size, &mut s.queries, next);
-            s.contexts.resize(batch * t.attention.dim(), 0.0);
-            t.attend(batch, states, views, s, next);
-            let StepScratch { contexts, queries, joint, gates, activations, .. } = s;
-            limited.emit_into(contexts, queries, joint, gates, activations);
-            t.output.forward_into(batch, gates, log_probs, activations);
-            log_probs.chunks_exact_mut(t.num_tokens()).for_each(|row| kernels().log_softmax(row));
-            return;
+        match &self.nets {
+            Nets::Recurrent(nets) => nets.query_into(states, tokens, size, scratch, next),
+            Nets::Limited(nets) => nets.query_into(states, tokens, size, scratch, next),
         }
-        let (state_dim, context_dim) = (t.state_rnn[0].hidden(), t.attention.dim());
-
-        let mut offset = 0;
-        for (i, layer) in t.state_rnn.iter().enumerate() {
-            s.gates.resize(batch * 4 * state_dim, 0.0);
-            if i == 0 {
-                t.first_gates_into(states, tokens, s);
-            } else {
-                let below = Rows { data: &next[offset - 2 * state_dim..], stride: size };
-                layer.project_into(batch, below, &mut s.gates, &mut s.activations);
-            }
-            let old = Rows { data: &states[offset..], stride: size };
-            let mut new = RowsMut { data: &mut next[offset..], stride: size };
-            layer.step_into(batch, &mut s.gates, old, &mut new, &mut s.activations);
-            offset += 2 * state_dim;
+        scratch.contexts.resize(batch * self.attention.dim(), 0.0);
+        self.attend(batch, states, views, scratch, next);
+        match &self.nets {
+            Nets::Recurrent(nets) => nets.emit_into(batch, states, size, scratch, next),
+            Nets::Limited(nets) => nets.emit_into(batch, scratch),
         }
-
-        s.contexts.resize(batch * context_dim, 0.0);
-        s.queries.clear();
-        for row in next.chunks_exact(size) {
-            s.queries.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
-        }
-        t.attend(batch, states, views, s, next);
-        s.joint.clear();
-        for (context, row) in s.contexts.chunks_exact(context_dim).zip(next.chunks_exact_mut(size))
-        {
-            s.joint.extend_from_slice(context);
-            s.joint.extend_from_slice(&row[offset - 2 * state_dim..offset - state_dim]);
-            if t.context_input.is_some() {
-                row[t.marker() - context_dim..t.marker()].copy_from_slice(context);
-            }
-        }
-
-        let emit_dim = t.emit_rnn[0].hidden();
-        s.gates.resize(batch * 4 * emit_dim, 0.0);
-        for (i, layer) in t.emit_rnn.iter().enumerate() {
-            let below = if i == 0 {
-                Rows { data: &s.joint, stride: context_dim + state_dim }
-            } else {
-                Rows { data: &next[offset - 2 * emit_dim..], stride: size }
-            };
-            layer.project_into(batch, below, &mut s.gates, &mut s.activations);
-            let old = Rows { data: &states[offset..], stride: size };
-            let mut new = RowsMut { data: &mut next[offset..], stride: size };
-            layer.step_into(batch, &mut s.gates, old, &mut new, &mut s.activations);
-            offset += 2 * emit_dim;
-        }
-        let top = Rows { data: &next[offset - 2 * emit_dim..], stride: size };
-        t.output.forward_rows_into(batch, top, log_probs, &mut s.activations);
-        for row in log_probs.chunks_exact_mut(t.num_tokens()) {
+        let StepScratch { emitted, activations, .. } = scratch;
+        self.output.forward_into(batch, emitted, log_probs, activations);
+        for row in log_probs.chunks_exact_mut(self.num_tokens()) {
             kernels().log_softmax(row);
+        }
+    }
+
+    /// Contexts of the rows whose queries stand in `s.queries`.
+    fn attend<'m>(
+        &self,
+        batch: usize,
+        states: &[f32],
+        views: &(impl Iterator<Item = BlockView<'m>> + Clone),
+        s: &mut StepScratch,
+        next: &mut [f32],
+    ) {
+        let size = self.state_size();
+        let queries = Rows { data: &s.queries, stride: s.queries.len() / batch };
+        let (contexts, scratch) = (&mut s.contexts, &mut s.attention);
+        let (mut old, mut new): (&[f32], &mut [f32]) = (&[], &mut []);
+        if self.is_marked() {
+            let blocks = views.clone().flat_map(|view| std::iter::repeat_n(view.block, view.rows));
+            for (row, block) in next.chunks_exact_mut(size).zip(blocks) {
+                row[self.marker()] = (block + 1) as f32;
+            }
+            (old, new) = (&states[self.marker()..], &mut next[self.marker()..]);
+        }
+        let old = Rows { data: old, stride: size };
+        let mut new = RowsMut { data: new, stride: size };
+        self.attention.attend_into(batch, queries, views, old, &mut new, scratch, contexts);
+        let blocks =
+            views.clone().flat_map(|view| std::iter::repeat_n(view.window.block_frames, view.rows));
+        let centres = s.attention.centres().chunks_exact(self.attention.num_heads);
+        for ((row, block_frames), centres) in next.chunks_exact_mut(size).zip(blocks).zip(centres) {
+            let middle = -(block_frames as f32) / 2.0;
+            for (place, shares) in row[size - NUM_PLACES..].iter_mut().zip(&self.place_shares) {
+                let moved =
+                    shares.iter().zip(centres).map(|(share, centre)| share * (centre - middle));
+                *place = middle + moved.sum::<f32>();
+            }
         }
     }
 }

@@ -112,10 +112,10 @@ impl BeamSearch {
         Self { known_tokens: known_tokens as u32, ..self }
     }
 
-    /// Keeps 16 bits of every value of the network's states.
+    /// Keeps the network's states small: parts of these lengths, with which they begin, in 8 bits and the rest in 16.
     #[must_use]
-    pub fn with_half_states(self, half: bool) -> Self {
-        let pool = if half { StatePool::of_halves() } else { StatePool::default() };
+    pub fn with_small_states(self, parts: Option<Vec<usize>>) -> Self {
+        let pool = parts.map_or_else(StatePool::default, StatePool::small);
         Self { pool, ..self }
     }
 
