@@ -113,10 +113,15 @@ impl LexiconConstraint {
 }
 
 impl Step<'_> {
+    /// The score after the end of the block, to which `gain` is added.
+    pub fn closed_score(&self, gain: f32) -> f32 {
+        self.path.score + bounded(self.log_probs[self.end_of_block as usize]) + gain
+    }
+
     /// Ends the block; `gain` is added to the score.
     pub fn close(&self, gain: f32, sink: &mut Sink<'_>) {
         let mut path = *self.path;
-        path.score += bounded(self.log_probs[self.end_of_block as usize]) + gain;
+        path.score = self.closed_score(gain);
         path.close(self.end_of_block);
         sink.push(Candidate { path, parent: self.parent, word: None, closed: true });
     }
@@ -192,7 +197,8 @@ impl Step<'_> {
         let lm = lexicon.lm.as_deref();
         let words_to_come = look_ahead.after(&lexicon.nodes, tree, lm, self.path.lm);
         let begun = if self.path.node == ROOT { config.word_bonus } else { 0.0 };
-        let given = config.lm_weight * words_to_come.below(self.path.node);
+        let mut words_below = words_to_come.within(self.path.node);
+        let given = config.lm_weight * words_below.best();
         let before = self.path.score + begun - given + self.gain;
         let prior = lexicon.prior.as_ref().filter(|_| config.prior_weight > 0.0);
         let expected = prior.map(|prior| prior.after(self.path.recent));
@@ -211,7 +217,7 @@ impl Step<'_> {
             let mut inner = *self.path;
             inner.emit(token, log_prob, self.block);
             inner.node = child;
-            inner.score = limit + config.lm_weight * words_to_come.below(child);
+            inner.score = limit + config.lm_weight * words_below.best_of(child);
             let parent = self.parent;
             if words.is_empty() {
                 sink.push(Candidate { path: inner, parent, word: None, closed: false });

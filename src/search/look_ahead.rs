@@ -1,16 +1,16 @@
 //! What the language model expects below a node of the lexicon's tree after a certain word: look-ahead of order 2
 //! (Ortmanns, Ney and Eiden 1996, "Language-model look-ahead for large vocabulary speech recognition").
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use crate::lexicon::{Lexicon, NodeId, PrefixTree, ROOT, WordId};
 use crate::lm::{LmState, NgramLm};
 
-/// Entries of all tables together, and tables; when there are more, all are made anew as they are wanted.
-const MAX_ENTRIES: usize = 1 << 19;
+/// Entries of all tables together, and tables; when there are more, those go that were not wanted since it happened last.
+const MAX_ENTRIES: usize = 1 << 20;
 const MAX_TABLES: usize = 1 << 16;
-/// Entries whose maximum is kept.
+/// Entries whose first node and highest value are kept apart: nodes of a run fill a cache line.
 const RUN: usize = 16;
 
 /// Where the words of a tree end, and what they are worth without context.
@@ -71,19 +71,46 @@ fn words_of(tree: &PrefixTree, num_words: usize) -> (Vec<u32>, Vec<NodeId>) {
 /// What may come after one word.
 #[derive(Debug)]
 struct Table {
-    /// (node at which a word ends, its log-probability), sorted by node.
-    entries: Box<[(NodeId, f32)]>,
-    /// By run of entries: the best of them.
-    best: Box<[f32]>,
+    /// Nodes at which words end, sorted.
+    nodes: Box<[NodeId]>,
+    /// The log-probabilities of these words.
+    values: Box<[f32]>,
+    /// By run of entries: its first node, its best value.
+    runs: Box<[(NodeId, f32)]>,
     backoff: f32,
+    /// The [`LookAhead::round`] in which it was last wanted.
+    round: u32,
+}
+
+impl Table {
+    /// What may come after word `before`; `gathered` is room to work in.
+    fn of(words: &WordNodes, lm: &NgramLm, before: u32, gathered: &mut Vec<(NodeId, f32)>) -> Self {
+        gathered.clear();
+        for (word, log_prob) in lm.successors(before) {
+            let log_prob = log_prob + words.boosts.get(&word).copied().unwrap_or(0.0);
+            gathered.extend(words.of(word).iter().map(|node| (*node, log_prob)));
+        }
+        gathered.sort_unstable_by_key(|entry| entry.0);
+        Self {
+            nodes: gathered.iter().map(|entry| entry.0).collect(),
+            values: gathered.iter().map(|entry| entry.1).collect(),
+            runs: gathered.chunks(RUN).map(|run| (run[0].0, highest(run))).collect(),
+            backoff: lm.word_backoff(before),
+            round: 0,
+        }
+    }
+}
+
+fn highest(entries: &[(NodeId, f32)]) -> f32 {
+    entries.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Tables by lexicon and the word before, made when they are first wanted. One serves any number of streams.
 #[derive(Debug, Default)]
 pub(super) struct LookAhead {
-    tables: Vec<Table>,
-    /// Where they stand.
-    places: HashMap<Key, usize>,
+    tables: HashMap<Key, Table>,
+    /// So often tables had to go.
+    round: u32,
     /// The lexicons of the tables. Held on to, though not kept alive, so that no other takes the address of one.
     lexicons: HashMap<usize, Weak<WordNodes>>,
     /// Entries of all tables.
@@ -99,37 +126,81 @@ type Key = (usize, u32);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected<'a> {
     tree: &'a PrefixTree,
-    entries: &'a [(NodeId, f32)],
-    best: &'a [f32],
+    nodes: &'a [NodeId],
+    values: &'a [f32],
+    runs: &'a [(NodeId, f32)],
     unigram: &'a [f32],
     backoff: f32,
 }
 
 impl Expected<'_> {
-    /// The best log-probability of the words below `node`; 0 at the root, where all is open.
-    pub fn below(&self, node: NodeId) -> f32 {
-        if node == ROOT {
-            return 0.0;
-        }
-        let unseen = self.unigram[node as usize] + self.backoff;
-        let first = self.entries.partition_point(|entry| entry.0 < node);
-        let end = self.tree.end(node);
-        let count = self.entries[first..].partition_point(|entry| entry.0 < end);
-        self.highest(first, first + count).max(unseen)
+    /// What is expected below `node`.
+    pub fn within(&self, node: NodeId) -> Within<'_> {
+        let (from, to) = match node {
+            ROOT => (0, self.nodes.len()),
+            _ => self.range(node, (0, self.nodes.len())),
+        };
+        Within { expected: self, node, from, to, next: from }
+    }
+
+    /// The entries below `node`, which are among `from..to`.
+    fn range(&self, node: NodeId, (from, to): (usize, usize)) -> (usize, usize) {
+        let first = self.place(node, (from, to));
+        (first, self.place(self.tree.end(node), (first, to)))
+    }
+
+    /// How many entries, of which `from` are known to be, have smaller nodes; `to` are the most.
+    fn place(&self, node: NodeId, (from, to): (usize, usize)) -> usize {
+        let first_run = from / RUN;
+        let runs = &self.runs[first_run..to.div_ceil(RUN)];
+        let Some(before) = runs.partition_point(|run| run.0 < node).checked_sub(1) else {
+            return from;
+        };
+        let start = (first_run + before) * RUN;
+        let (start, end) = (start.max(from), (start + RUN).min(to));
+        start + self.nodes[start..end].partition_point(|entry| *entry < node)
+    }
+
+    /// The best log-probability of the words below `node`, of which entries `from..to` were seen.
+    fn best(&self, node: NodeId, (from, to): (usize, usize)) -> f32 {
+        self.highest(from, to).max(self.unigram[node as usize] + self.backoff)
     }
 
     /// The highest log-probability of entries `from..to`.
     fn highest(&self, from: usize, to: usize) -> f32 {
-        let high = |range: &[(NodeId, f32)]| {
-            range.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)
-        };
+        let high = |values: &[f32]| values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let (whole, rest) = (from.next_multiple_of(RUN), to / RUN * RUN);
         if whole >= rest {
-            return high(&self.entries[from..to]);
+            return high(&self.values[from..to]);
         }
-        let runs = self.best[whole / RUN..rest / RUN].iter().copied();
-        let inner = runs.fold(f32::NEG_INFINITY, f32::max);
-        inner.max(high(&self.entries[from..whole])).max(high(&self.entries[rest..to]))
+        let inner = highest(&self.runs[whole / RUN..rest / RUN]);
+        inner.max(high(&self.values[from..whole])).max(high(&self.values[rest..to]))
+    }
+}
+
+/// What may come after a word, below one node.
+#[derive(Debug)]
+pub(super) struct Within<'a> {
+    expected: &'a Expected<'a>,
+    node: NodeId,
+    /// The entries below the node.
+    from: usize,
+    to: usize,
+    /// Where those of the children begin that were not asked for.
+    next: usize,
+}
+
+impl Within<'_> {
+    /// The best log-probability of the words below; 0 at the root, where all is open.
+    pub fn best(&self) -> f32 {
+        if self.node == ROOT { 0.0 } else { self.expected.best(self.node, (self.from, self.to)) }
+    }
+
+    /// The same of a child. Children must be asked for by rising number.
+    pub fn best_of(&mut self, child: NodeId) -> f32 {
+        let (from, to) = self.expected.range(child, (self.next, self.to));
+        self.next = to;
+        self.expected.best(child, (from, to))
     }
 }
 
@@ -144,41 +215,37 @@ impl LookAhead {
     ) -> Expected<'a> {
         let unigram = &words.unigram;
         let Some(lm) = lm else {
-            return Expected { tree, entries: &[], best: &[], unigram, backoff: 0.0 };
+            return Expected { tree, nodes: &[], values: &[], runs: &[], unigram, backoff: 0.0 };
         };
+        self.make_room();
         let key = (Arc::as_ptr(words).addr(), state.last_word());
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => self.make(words, lm, key),
-        };
-        let Table { entries, best, backoff } = &self.tables[place];
-        Expected { tree, entries, best, unigram, backoff: *backoff }
+        let Self { tables, round, lexicons, num_entries, gathered } = self;
+        let table = tables.entry(key).or_insert_with(|| {
+            lexicons.entry(key.0).or_insert_with(|| Arc::downgrade(words));
+            let table = Table::of(words, lm, key.1, gathered);
+            *num_entries += table.nodes.len();
+            table
+        });
+        table.round = *round;
+        let Table { nodes, values, runs, backoff, .. } = table;
+        Expected { tree, nodes, values, runs, unigram, backoff: *backoff }
     }
 
-    fn make(&mut self, words: &Arc<WordNodes>, lm: &NgramLm, key: Key) -> usize {
-        if self.num_entries > MAX_ENTRIES || self.tables.len() > MAX_TABLES {
+    /// If there are too many tables, drops those that were not wanted since the last time; all, if that leaves more than half.
+    fn make_room(&mut self) {
+        if self.num_entries <= MAX_ENTRIES && self.tables.len() <= MAX_TABLES {
+            return;
+        }
+        let round = self.round;
+        self.tables.retain(|_, table| table.round == round);
+        self.num_entries = self.tables.values().map(|table| table.nodes.len()).sum();
+        if self.num_entries > MAX_ENTRIES / 2 || self.tables.len() > MAX_TABLES / 2 {
             self.tables.clear();
-            self.places.clear();
-            self.lexicons.clear();
             self.num_entries = 0;
         }
-        let entries = &mut self.gathered;
-        entries.clear();
-        for (word, log_prob) in lm.successors(key.1) {
-            let log_prob = log_prob + words.boosts.get(&word).copied().unwrap_or(0.0);
-            entries.extend(words.of(word).iter().map(|node| (*node, log_prob)));
-        }
-        entries.sort_unstable_by_key(|entry| entry.0);
-        let best = |run: &[(NodeId, f32)]| {
-            run.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)
-        };
-        let best = entries.chunks(RUN).map(best).collect();
-        self.num_entries += entries.len();
-        self.lexicons.entry(key.0).or_insert_with(|| Arc::downgrade(words));
-        let (entries, backoff) = (entries.as_slice().into(), lm.word_backoff(key.1));
-        self.tables.push(Table { entries, best, backoff });
-        self.places.insert(key, self.tables.len() - 1);
-        self.tables.len() - 1
+        let used: HashSet<_> = self.tables.keys().map(|key| key.0).collect();
+        self.lexicons.retain(|lexicon, _| used.contains(lexicon));
+        self.round += 1;
     }
 }
 
@@ -226,10 +293,22 @@ mod tests {
                 let each =
                     below.map(|word| known(word).unwrap_or(f32::MIN).max(value(word) + backoff));
                 let expected = each.fold(f32::NEG_INFINITY, f32::max);
-                let found = look_ahead.after(&words, tree, Some(&lm), state).below(node);
+                let found = look_ahead.after(&words, tree, Some(&lm), state);
+                let found = found.within(node).best();
                 assert!((found - expected).abs() < 1e-5, "{node}: {found} {expected}");
             }
-            assert!(look_ahead.after(&words, tree, Some(&lm), state).below(ROOT).abs() < 1e-9);
+            let expected = look_ahead.after(&words, tree, Some(&lm), state);
+            assert!(expected.within(ROOT).best().abs() < 1e-9);
+            // Of children, one after the other, each and every other.
+            for node in 0..tree.num_nodes() as NodeId {
+                for step in [1, 2] {
+                    let mut within = expected.within(node);
+                    for child in tree.children(node).step_by(step) {
+                        let alone = expected.within(child).best();
+                        assert!(within.best_of(child).total_cmp(&alone).is_eq(), "{child}");
+                    }
+                }
+            }
         }
         assert_eq!(look_ahead.tables.len(), 7);
     }
@@ -247,7 +326,8 @@ mod tests {
             let boost = f32::from(i);
             let boosts = HashMap::from([(0, boost)]);
             let words = Arc::new(WordNodes::new(&lexicon, |_| lm.unigram(0) + boost, boosts));
-            let found = look_ahead.after(&words, lexicon.tree(), Some(&lm), lm.start()).below(1);
+            let found = look_ahead.after(&words, lexicon.tree(), Some(&lm), lm.start());
+            let found = found.within(1).best();
             assert!(found >= boost + lm.unigram(0) + lm.word_backoff(lm.start().last_word()));
             assert!(found <= boost, "{i}: {found}");
         }
@@ -255,21 +335,24 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_any_range_is_found_through_runs() {
+    fn places_and_the_best_of_any_range_are_found_through_runs() {
         let tree = Lexicon::from_entries(&[], &TokenTable::parse("<e>\nA\nA_E\n").unwrap());
         let tree = tree.unwrap().tree().clone();
-        let value = |i: u32| -((i * 37 % 101) as f32);
-        let entries: Vec<_> = (0..6 * RUN as u32).map(|i| (i, value(i))).collect();
-        let best: Vec<_> = entries
-            .chunks(RUN)
-            .map(|run| run.iter().map(|e| e.1).fold(f32::NEG_INFINITY, f32::max))
-            .collect();
-        let (entries, best) = (&entries[..], &best[..]);
-        let expected = Expected { tree: &tree, entries, best, unigram: &[], backoff: 0.0 };
-        for from in 0..entries.len() {
+        // Two words end at each node; every other node has none.
+        let entries: Vec<_> =
+            (0..6 * RUN as u32 - 3).map(|i| (i / 2 * 2, -((i * 37 % 101) as f32))).collect();
+        let (nodes, values): (Vec<_>, Vec<_>) = entries.iter().copied().unzip();
+        let runs: Vec<_> = entries.chunks(RUN).map(|run| (run[0].0, highest(run))).collect();
+        let (nodes, values, runs) = (&nodes[..], &values[..], &runs[..]);
+        let expected = Expected { tree: &tree, nodes, values, runs, unigram: &[], backoff: 0.0 };
+        for from in 0..=entries.len() {
             for to in from..=entries.len() {
-                let plain = entries[from..to].iter().map(|e| e.1).fold(f32::NEG_INFINITY, f32::max);
+                let plain = highest(&entries[from..to]);
                 assert!(expected.highest(from, to).total_cmp(&plain).is_eq(), "{from}..{to}");
+                for node in 0..100 {
+                    let plain = from + nodes[from..to].partition_point(|entry| *entry < node);
+                    assert_eq!(expected.place(node, (from, to)), plain, "{from}..{to} {node}");
+                }
             }
         }
     }

@@ -111,9 +111,10 @@ pub struct NeuralScratch {
 pub(crate) fn to_bytes(x: &[f32], out: &mut [i8]) -> f32 {
     let most = x.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
     let scale = if most > 0.0 && most.is_finite() { most / LARGEST } else { 1.0 };
+    let inverse = scale.recip();
     for (to, v) in out.iter_mut().zip(x) {
-        // Rounds as every processor can in one instruction: the sum has no bits left behind the point.
-        *to = ((v / scale + WHOLE) - WHOLE) as i8;
+        // The last bits of a number that is too large to have any behind the point are the rounded value itself.
+        *to = (v * inverse + WHOLE).to_bits() as i8;
     }
     scale
 }

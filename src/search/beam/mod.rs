@@ -161,16 +161,22 @@ impl BeamSearch {
         let SearchScratch { candidates, look_ahead, .. } = scratch;
         let num_tokens = log_probs.len() / self.num_rows;
         candidates.clear();
-        let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
-        let mut sink = Sink { candidates, best, margin: self.config.prune_log_prob };
         let (block, end_of_block, hotwords, recall) =
             (self.block, self.end_of_block, self.hotwords.as_deref(), self.recall.as_ref());
-        for ((parent, path), row) in (0..).zip(&self.active).zip(&self.rows) {
+        let towards_end = self.config.end_of_block_bias;
+        let steps = (0..).zip(&self.active).zip(&self.rows).map(|((parent, path), row)| {
             let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
-            let towards_end = self.config.end_of_block_bias;
             let (closing, gain) = bias_gains(log_probs[end_of_block as usize], towards_end);
             let step =
                 Step { path, parent, log_probs, block, end_of_block, gain, hotwords, recall };
+            (step, closing)
+        });
+        // What closes is often among the best; with that known first, less is looked at that has no chance.
+        let closed = self.closed.iter().map(|path| path.score);
+        let closing = steps.clone().map(|(step, closing)| step.closed_score(closing));
+        let best = closed.chain(closing).fold(f32::NEG_INFINITY, f32::max);
+        let mut sink = Sink { candidates, best, margin: self.config.prune_log_prob };
+        for (step, closing) in steps {
             step.close(closing, &mut sink);
             if may_emit {
                 step.extend(&self.constraint, &self.config, look_ahead, &mut sink);
