@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
+use foldhash::fast::RandomState;
+
 use crate::lexicon::{Lexicon, NodeId, PrefixTree, ROOT, WordId};
 use crate::lm::{LmState, NgramLm};
 
@@ -108,7 +110,7 @@ fn highest(entries: &[(NodeId, f32)]) -> f32 {
 /// Tables by lexicon and the word before, made when they are first wanted. One serves any number of streams.
 #[derive(Debug, Default)]
 pub(super) struct LookAhead {
-    tables: HashMap<Key, Table>,
+    tables: HashMap<Key, Table, RandomState>,
     /// So often tables had to go.
     round: u32,
     /// The lexicons of the tables. Held on to, though not kept alive, so that no other takes the address of one.

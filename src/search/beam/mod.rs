@@ -57,7 +57,7 @@ pub struct BeamSearch {
 pub struct SearchScratch {
     look_ahead: LookAhead,
     candidates: Vec<Candidate>,
-    ranked: Vec<(f32, u32)>,
+    ranked: Vec<u64>,
     accepted: Vec<Candidate>,
     /// By row: the slot of its next state.
     slots: Vec<u32>,
