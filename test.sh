@@ -8,7 +8,9 @@ cd "$(dirname "$0")"
 
 step() {
     printf '\n== %s\n' "$*"
+    began=$(date +%s)
     "$@"
+    printf '(%s s)\n' "$(($(date +%s) - began))"
 }
 skip() {
     printf '\n== skipped: %s\n' "$*"

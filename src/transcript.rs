@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 
 /// A recognised word with its place in the stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TimedWord {
     /// The word (with units `bpe` or greedy search: the token).
     pub word: String,
@@ -23,6 +24,7 @@ pub struct TimedWord {
 
 /// What is known so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Partial {
     /// All words so far, confirmed and tentative.
     pub partial: String,
@@ -35,7 +37,8 @@ pub struct Partial {
 }
 
 /// One of several readings of a segment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Alternative {
     /// The words.
     pub text: String,
@@ -49,6 +52,7 @@ pub struct Alternative {
 
 /// The result of a segment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Final {
     /// The words.
     pub text: String,

@@ -57,7 +57,7 @@ fn show(aligned: &Aligned, json: bool) -> anyhow::Result<()> {
         serde_json::to_writer(&mut out, aligned)?;
         writeln!(out)?;
     } else {
-        for TimedWord { word, start, end, conf } in &aligned.result {
+        for TimedWord { word, start, end, conf, .. } in &aligned.result {
             writeln!(out, "{} 1 {start:.3} {:.3} {word} {conf:.3}", aligned.id, end - start)?;
         }
     }

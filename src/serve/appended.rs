@@ -60,11 +60,15 @@ mod tests {
     use vivavoce::transcript::{Final, Partial};
 
     fn partial(confirmed: &str) -> Event {
-        Event::Partial(Partial { confirmed: confirmed.into(), ..Partial::default() })
+        let mut partial = Partial::default();
+        partial.confirmed = confirmed.into();
+        Event::Partial(partial)
     }
 
     fn last(text: &str) -> Event {
-        Event::Final(Final { text: text.into(), ..Final::default() })
+        let mut segment = Final::default();
+        segment.text = text.into();
+        Event::Final(segment)
     }
 
     #[test]

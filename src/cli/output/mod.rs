@@ -163,8 +163,11 @@ mod tests {
 
     #[test]
     fn what_means_something_to_a_reader_is_replaced() {
-        let word = TimedWord { word: "a (b),\"c\"".into(), start: 0.25, end: 0.5, conf: 0.75 };
-        let said = Final { text: word.word.clone(), result: vec![word], ..Final::default() };
+        let mut word = TimedWord::default();
+        (word.word, word.start, word.end, word.conf) = ("a (b),\"c\"".into(), 0.25, 0.5, 0.75);
+        let mut said = Final::default();
+        said.text.clone_from(&word.word);
+        said.result.push(word);
         let odd =
             Transcript { name: ";;x y".into(), segments: vec![said], ..Transcript::default() };
         assert_eq!(rendered(FormatName::Ctm, &odd), "_;;x_y 1 0.250 0.250 a__b_,\"c\" 0.750\n");

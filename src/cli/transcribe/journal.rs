@@ -194,7 +194,11 @@ mod tests {
         let (input, result) = (place.path().join("talk.wav"), place.path().join("talk.srt"));
         std::fs::write(&input, b"sound").unwrap();
         let entry = entry(&input);
-        let segment = |time: f64| Final { text: format!("to {time}"), time, ..Final::default() };
+        let segment = |time: f64| {
+            let mut segment = Final::default();
+            (segment.text, segment.time) = (format!("to {time}"), time);
+            segment
+        };
         let (mut journal, heard) = Journal::open(&result, &entry, "low", true);
         assert!(heard.is_empty());
         journal.add(&segment(10.0));

@@ -24,12 +24,11 @@ impl About {
 
     /// The answer to a file.
     pub fn whole(&self, segments: &[Final], seconds: f64, hash: &str, utterances: bool) -> Value {
-        let all = Final {
-            text: segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" "),
-            result: segments.iter().flat_map(|s| s.result.clone()).collect(),
-            written: segments.iter().flat_map(|s| s.written.clone()).collect(),
-            ..Final::default()
-        };
+        let mut all = Final::default();
+        let texts = segments.iter().map(|s| s.text.as_str()).filter(|text| !text.is_empty());
+        all.text = texts.collect::<Vec<_>>().join(" ");
+        all.result = segments.iter().flat_map(|s| s.result.clone()).collect();
+        all.written = segments.iter().flat_map(|s| s.written.clone()).collect();
         let mut results = json!({"channels": [{"alternatives": [alternative(&all)]}]});
         if utterances {
             results["utterances"] = segments.iter().map(utterance).collect();
@@ -88,8 +87,8 @@ impl Results {
         for event in output.events {
             match event {
                 Event::Partial(partial) if self.wishes.interim && !partial.partial.is_empty() => {
-                    let segment =
-                        Final { text: partial.partial, time: partial.time, ..Final::default() };
+                    let mut segment = Final::default();
+                    (segment.text, segment.time) = (partial.partial, partial.time);
                     messages.push(self.results(&segment, false));
                 }
                 Event::Final(segment) => {
@@ -121,7 +120,8 @@ impl Results {
 
     /// It has come; where nothing did, that is told.
     pub fn finalized(&mut self, seconds: f64) -> Option<String> {
-        let nothing = Final { time: seconds.max(self.told_s), ..Final::default() };
+        let mut nothing = Final::default();
+        nothing.time = seconds.max(self.told_s);
         let message = (!self.finalized).then(|| self.results(&nothing, true));
         self.told_s = self.told_s.max(seconds);
         (self.finalize, self.finalized) = (false, false);

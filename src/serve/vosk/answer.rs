@@ -109,13 +109,15 @@ mod tests {
     use vivavoce::transcript::Alternative;
 
     fn segment(words: &[&str]) -> Final {
-        let result = words.iter().zip(0_u8..).map(|(word, i)| TimedWord {
-            word: (*word).into(),
-            start: f64::from(i),
-            end: f64::from(i) + 0.5,
-            conf: 0.9,
-        });
-        Final { text: words.join(" "), result: result.collect(), ..Final::default() }
+        let mut segment = Final::default();
+        segment.text = words.join(" ");
+        segment.result.extend(words.iter().zip(0_u8..).map(|(text, i)| {
+            let (mut word, start) = (TimedWord::default(), f64::from(i));
+            (word.word, word.start, word.end, word.conf) =
+                ((*text).into(), start, start + 0.5, 0.9);
+            word
+        }));
+        segment
     }
 
     fn read(answer: &Answer, words: bool, alternatives: bool) -> Value {
@@ -144,9 +146,12 @@ mod tests {
     #[test]
     fn other_readings_follow_the_best() {
         let mut only = segment(&["open"]);
-        only.alternatives = ["open", "often"]
-            .map(|text| Alternative { text: text.into(), score: -2.0, confidence: 0.5 })
-            .into();
+        let reading = |text: &str| {
+            let mut reading = Alternative::default();
+            (reading.text, reading.score, reading.confidence) = (text.into(), -2.0, 0.5);
+            reading
+        };
+        only.alternatives = ["open", "often"].map(reading).into();
         let value = read(&Answer { finals: vec![only], ..Answer::default() }, true, true);
         assert_eq!(value["alternatives"][0]["result"][0]["word"], "open");
         assert_eq!(value["alternatives"][1], json!({"text": "often", "confidence": -2.0}));
@@ -154,8 +159,8 @@ mod tests {
 
     #[test]
     fn a_partial_result_is_never_mixed_with_a_result() {
-        let partial =
-            Partial { partial: "open the".into(), confirmed: "open".into(), ..Partial::default() };
+        let mut partial = Partial::default();
+        (partial.partial, partial.confirmed) = ("open the".into(), "open".into());
         let answer = Answer { partial, ..Answer::default() };
         assert_eq!(read(&answer, true, true), json!({"partial": "open the"}));
         let style = Style { words: true, alternatives: false, detail: true };
