@@ -162,7 +162,8 @@ def main():
             print(f"{name}, its {len(set(texts[name]))} prompts as a grammar: {right} of {len(rows)} clips right ({100 * right / len(rows):.1f} %)", flush=True)
         rows = shown(args, grammar, args.sets, args.others)
         alarms = [(r, h) for _, r, h in rows if h not in ("", "unk") and h != r]
-        print(f"other speech: {len(alarms)} of {len(rows)} utterances taken for a command: {alarms}", flush=True)
+        silent = sum(not h for _, _, h in rows)
+        print(f"other speech: {len(alarms)} of {len(rows)} utterances taken for a command, {silent} for silence: {alarms}", flush=True)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,6 @@ pub const DEFAULT_UNKNOWN_COST: f32 = 2.0;
 const UNKNOWN_BEGIN_COST: f32 = 5.0;
 /// Other speech may have so many more tokens than a phrase before the rest of them is free.
 const TOKENS_BEYOND: u32 = 2;
-/// What it costs to say nothing.
-const SILENCE_COST: f32 = 3.0;
 
 /// A grammar as it was read; its words are not yet those of a lexicon.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,11 +153,8 @@ impl GrammarConstraint {
         path.node == ROOT && (at_end || path.num_words == 0)
     }
 
-    /// What it costs to end with `path`, in nats.
+    /// What it costs to end with `path`, in nats; to have said nothing costs nothing.
     pub(super) fn end_cost(&self, path: &Hypothesis) -> f32 {
-        if path.num_words == 0 {
-            return SILENCE_COST;
-        }
         self.states.get(path.cursor as usize).and_then(|state| state.end).unwrap_or(0.0)
     }
 
