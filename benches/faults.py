@@ -39,7 +39,7 @@ FAULTS = {
     "getrandom": ["ENOSYS"],
 }
 # What a message names: a file or folder, the thread or signal that cannot be had, or how far the work is.
-MESSAGE = re.compile(r"\.wav|\.txt|\.json|\.safetensors|\bin\b|\bout\b|\blong\b|plain|thread|Ctrl-C|^stopped:")
+MESSAGE = re.compile(r"\.wav|\.txt|\.json|\.safetensors|\bin\b|\bout\b|\blong\b|plain|thread|Ctrl-C|stopped:")
 # How the runtime ends a program that has no memory left.
 NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed")
 
