@@ -308,3 +308,16 @@ fn listen_knows_the_files_that_transcribe_knows() {
         assert_eq!((heard.code, heard.out), (0, expected.out), "{name}: {}", heard.err);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn what_a_folder_lists_and_nobody_can_look_at_is_told() {
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("in")).unwrap();
+    std::fs::copy(place.path().join("one.wav"), place.path().join("in/one.wav")).unwrap();
+    std::os::unix::fs::symlink("gone.wav", place.path().join("in/lost.wav")).unwrap();
+    let ran = place.run(&["transcribe", "in", "--output-dir", "out"]);
+    assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran:?}");
+    assert!(ran.err.contains("in/lost.wav"), "{ran:?}");
+    assert_eq!(names(&place.path().join("out")), ["one.txt"]);
+}

@@ -148,6 +148,41 @@ mod decoded {
     }
 
     #[test]
+    fn no_mp3_is_cut_off_at_a_length_that_it_does_not_have() {
+        let seconds = clip("clock-float32-16000-mono.wav").len();
+        let mut streamed = audio::open(path("streamed.mp3")).unwrap();
+        let heard = samples(&mut streamed);
+        assert!(heard.len() >= seconds, "{} of {seconds}", heard.len());
+        assert!(streamed.warnings().is_empty(), "{:?}", streamed.warnings());
+        // Two files in one: the first tells its own length.
+        let joined = std::fs::read(path("clock.mp3")).unwrap().repeat(2);
+        let heard = samples(&mut audio::from_bytes("joined.mp3", joined).unwrap());
+        assert!(heard.len() >= 2 * seconds, "{} of {}", heard.len(), 2 * seconds);
+    }
+
+    #[test]
+    fn a_header_that_tells_two_rates_is_told() {
+        let pcm = crate::common::clip_path("kitchen-int16-8000-mono.wav");
+        for (path, byte_rate) in
+            [(path("alaw.wav"), 8_000), (path("mulaw.wav"), 8_000), (pcm, 16_000)]
+        {
+            let mut bytes = std::fs::read(path).unwrap();
+            assert_eq!(bytes[24..28], 8_000_u32.to_le_bytes());
+            bytes[24..28].copy_from_slice(&40_768_u32.to_le_bytes());
+            for mut source in [
+                audio::from_bytes("rates.wav", bytes.clone()).unwrap(),
+                audio::from_stream("rates.wav", std::io::Cursor::new(bytes)).unwrap(),
+            ] {
+                source.read_all().unwrap();
+                let expected = format!(
+                    "rates.wav is damaged: its header says 40768 Hz, and {byte_rate} bytes a second, which are 8000 Hz"
+                );
+                assert_eq!(source.warnings(), [expected]);
+            }
+        }
+    }
+
+    #[test]
     fn damaged_files_are_errors_or_warnings_and_never_panics() {
         let (mut heard_of, mut refused) = (0, 0);
         for (name, _, _) in KINDS {

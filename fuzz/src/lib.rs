@@ -22,7 +22,7 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 24] = [
     ("wav", audio::wav),
     ("opus", audio::opus),
     ("media", audio::media),
@@ -36,13 +36,30 @@ pub const TARGETS: [Target; 19] = [
     ("prior", model::prior),
     ("punctuation", model::punctuation),
     ("weights", model::weights),
+    ("word_lm", model::word_lm),
     ("list", program::list),
     ("settings", program::settings),
     ("pcm", program::pcm),
     ("deepgram", program::deepgram),
     ("realtime", program::realtime),
     ("wyoming", program::wyoming),
+    ("vosk", program::vosk),
+    ("form", program::form),
+    ("journal", program::journal),
+    ("ctm", program::ctm),
 ];
+
+/// Lays the seeds of a target where `cargo fuzz run` looks for them.
+///
+/// # Panics
+/// If they cannot be written.
+pub fn begin(name: &str) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (i, seed) in seeds(name).iter().enumerate() {
+        std::fs::write(folder.join(format!("seed-{i}")), seed).expect("a seed");
+    }
+}
 
 /// Runs a target by its name.
 ///

@@ -1,16 +1,17 @@
 //! Files of a model, and lists for it.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
-use vivavoce::config::ModelConfig;
+use vivavoce::config::{ModelConfig, Units};
 use vivavoce::lexicon::{LetterToSound, Lexicon};
-use vivavoce::lm::{NgramLm, TokenPrior};
+use vivavoce::lm::{NeuralLm, NeuralScratch, NgramLm, TokenPrior};
 use vivavoce::model::Model;
 use vivavoce::text::Punctuator;
 use vivavoce::tokens::TokenTable;
 use vivavoce::{Precision, Recognizer, StreamOptions};
 
-use crate::common::{folder, phone_model, phone_tokens, root};
+use crate::common::{Solo, folder, noise, phone_model, phone_tokens, root};
 
 fn recognizer() -> &'static Recognizer {
     static RECOGNIZER: OnceLock<Recognizer> = OnceLock::new();
@@ -100,9 +101,51 @@ pub fn punctuation(data: &[u8]) {
     let _ = Punctuator::from_bytes(data.to_vec());
 }
 
-/// Two bytes, the length of a configuration; the configuration; weights.
+/// Two bytes, the length of a configuration; the configuration; weights. What loads hears a moment of noise, in each precision.
 pub fn weights(data: &[u8]) {
     let Some((length, rest)) = data.split_first_chunk() else { return };
     let (config, weights) = rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()));
-    let _ = Model::from_bytes(config, weights, Precision::default());
+    for precision in [Precision::Stored, Precision::F32, Precision::Int8] {
+        let Ok(model) = Model::from_bytes(config, weights, precision) else { return };
+        let phones = model.config().units == Units::Phones;
+        let mut builder = Recognizer::builder()
+            .file("config.json", config.to_vec())
+            .file("model.safetensors", weights.to_vec())
+            .precision(precision);
+        builder = if phones {
+            let lexicon = std::fs::read(root().join("tests/golden/lexicon-tiny.bin")).unwrap();
+            builder.file("tokens.txt", phone_tokens().into_bytes()).file("lexicon.bin", lexicon)
+        } else {
+            let tokens = std::fs::read(root().join("tests/golden/plain/tokens.txt")).unwrap();
+            builder.file("tokens.txt", tokens)
+        };
+        let Ok(recognizer) = builder.build() else { continue };
+        let mut solo = Solo::new(&recognizer, &StreamOptions::default());
+        let _ = solo.accept_waveform(&noise(4_000, 1)).and_then(|_| solo.finish());
+    }
+}
+
+/// Words are numbers of vectors; whatever the weights are, what they say is a cost.
+pub fn word_lm(data: &[u8]) {
+    for precision in [Precision::Stored, Precision::F32] {
+        let path = Path::new("word_lm.safetensors");
+        let Ok(lm) = NeuralLm::from_bytes(path, data, precision) else { return };
+        let (state, outlook) = lm.start();
+        let (mut states, mut outlook) = (state.repeat(3), outlook.clone());
+        let mut scratch = NeuralScratch::default();
+        for words in [[0, 1, 2], [3, 0, u32::MAX], [5, 70_000, 4]] {
+            assert!(!lm.end(&outlook).is_nan(), "the end");
+            for word in words {
+                let known = (word as usize) < lm.num_words();
+                let cost = lm.log_prob(&outlook, word);
+                assert_eq!(cost.is_some(), known);
+                assert!(cost.is_none_or(|cost| cost <= 0.0), "{cost:?}");
+            }
+            lm.step(&states, &words, &mut scratch);
+            for (row, state) in states.chunks_exact_mut(lm.state_size()).enumerate() {
+                state.copy_from_slice(lm.state(row, &scratch));
+            }
+            lm.outlook_into(2, &scratch, &mut outlook);
+        }
+    }
 }

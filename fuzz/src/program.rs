@@ -3,15 +3,22 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use axum::body::Body;
+use axum::extract::{FromRequest, Multipart, Request};
 use clap::{ArgMatches, CommandFactory};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::Arguments;
+use crate::cli::bench::clips;
 use crate::cli::input::list::Found;
 use crate::cli::settings::flags;
+use crate::cli::transcribe::journal;
+use crate::serve::ask::Ask;
 use crate::serve::deepgram::query::Wishes;
+use crate::serve::openai::form::Form;
 use crate::serve::openai::realtime::config::Config;
 use crate::serve::pcm::Intake;
+use crate::serve::vosk::{self, Defaults};
 use crate::serve::wyoming;
 
 /// The first byte says whether it is Kaldi's kind of list. Every line has its own result, or says what is wrong with it.
@@ -85,6 +92,53 @@ pub fn wyoming(data: &[u8]) {
         let mut reader = tokio::io::BufReader::new(data);
         while let Ok(Some(message)) = wyoming::read(&mut reader).await {
             assert!(message.payload.len() <= data.len());
+        }
+    });
+}
+
+/// Each segment is a whole line, and what was read is read again.
+pub fn journal(data: &[u8]) {
+    let Some((subject, segments)) = journal::read(data) else { return };
+    let mut text = serde_json::to_vec(&subject).unwrap();
+    for segment in &segments {
+        text.push(b'\n');
+        serde_json::to_writer(&mut text, segment).unwrap();
+    }
+    assert!(segments.len() < data.split(|byte| *byte == b'\n').count());
+    let (of, again) = journal::read(text.as_slice()).expect("a journal");
+    assert!(of == subject && again.len() == segments.len());
+}
+
+pub fn ctm(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    match clips::read_words(text) {
+        Ok(files) => assert_eq!(files.values().map(Vec::len).sum::<usize>(), text.lines().count()),
+        Err(line) => assert!((1..=text.lines().count()).contains(&line)),
+    }
+}
+
+pub fn vosk(data: &[u8]) {
+    let Ok(told) = serde_json::from_slice::<Map<String, Value>>(data) else { return };
+    let defaults = Defaults { rate_hz: 16_000, words: false, alternatives: 0 };
+    let mut config = vosk::config::Config::new(&defaults, Ask::default());
+    if let Err(name) = config.update(&told) {
+        assert!(told.contains_key(name));
+    }
+    assert!((8_000..=192_000).contains(&config.rate_hz));
+}
+
+/// The body of a form with the boundary `x`.
+pub fn form(data: &[u8]) {
+    let most = 10_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let request = Request::builder().method("POST");
+        let request = request.header("content-type", "multipart/form-data; boundary=x");
+        let request = request.body(Body::from(data.to_vec())).unwrap();
+        let body = Multipart::from_request(request, &()).await.unwrap();
+        if let Ok(form) = Form::read(body, most).await {
+            assert!(form.file.len() <= most.min(data.len()));
+            let _ = (form.check(), form.ask());
         }
     });
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{config_json, phone_tokens, root, serialize, tensors};
+use vivavoce::transcript::Final;
+
+use crate::common::{config_json, in_8_bits, phone_tokens, root, serialize, tensors};
 
 fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
     let mut found: Vec<_> = std::fs::read_dir(root().join(folder))
@@ -75,8 +77,15 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let mut bytes = (config.len() as u16).to_le_bytes().to_vec();
             bytes.extend(config);
             bytes.extend(serialize(&tensors(false)));
-            vec![bytes]
+            let mut all = vec![bytes];
+            all.extend(["context-layers", "limited-history"].map(|name| {
+                let files = in_8_bits(name);
+                let (config, weights) = (&files["config.json"], &files["model.safetensors"]);
+                [&(config.len() as u16).to_le_bytes(), config.as_slice(), weights].concat()
+            }));
+            all
         }
+        "word_lm" => vec![read("tests/golden/word-lm-tiny.safetensors")],
         "list" => texts(&[
             "\0{\"audio_filepath\": \"a/b.wav\", \"offset\": 0.5, \"duration\": 1.5, \"id\": \"x\"}\nb.wav\n{\"audio_filepath\": \"a/b.wav\"}\n",
             "\u{1}utt1 a.wav\nutt2 sox b.flac -t wav - |\nutt1 c.wav\n",
@@ -101,6 +110,22 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "{\"type\":\"audio-chunk\",\"data\":{\"rate\":16000,\"width\":2,\"channels\":1},\"payload_length\":4}\nabcd{\"type\":\"describe\"}\n",
             "{\"type\":\"transcribe\",\"data_length\":17}\n{\"language\":\"en\"}",
         ]),
+        "vosk" => texts(&[
+            "{\"sample_rate\":8000.0,\"words\":true,\"detail\":0,\"punctuate\":true,\"digits\":false,\"max_alternatives\":3,\"latency\":\"low\",\"phrase_list\":[\"yes\",\"[unk]\"],\"hotwords\":[\"ann : 2\"]}",
+            "{\"sample_rate\":\" 16000 \"}",
+        ]),
+        "form" => texts(&[
+            "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav\r\n\r\nRIFF\r\n--x\r\nContent-Disposition: form-data; name=\"response_format\"\r\n\r\nverbose_json\r\n--x\r\nContent-Disposition: form-data; name=\"timestamp_granularities[]\"\r\n\r\nword\r\n--x--\r\n",
+            "--x\r\nContent-Disposition: form-data; name=\"chunking_strategy\"\r\n\r\n{\"silence_duration_ms\":300}\r\n--x\r\nContent-Disposition: form-data; name=\"language\"\r\n\r\nen-US\r\n--x--\r\n",
+        ]),
+        "journal" => {
+            let last = Final { text: "a bed".into(), time: 31.5, ..Final::default() };
+            let mut journal =
+                b"{\"input\":\"a.wav\",\"bytes\":4,\"modified_s\":5,\"settings\":6}\n".to_vec();
+            serde_json::to_writer(&mut journal, &last).unwrap();
+            vec![journal]
+        }
+        "ctm" => texts(&["a 1 0.5 0.25 bed 0.9\na 1 0.75 1e-1 Fed\n"]),
         _ => Vec::new(),
     };
     found.extend(files(&format!("fuzz/seeds/{target}"), &[""]).iter().map(read));

@@ -7,12 +7,18 @@
 //! length. RF64 (EBU Tech 3306), which goes on beyond 4 GiB, it does not know. So the chunks before the samples are walked here, and hound is given a plain header of
 //! the same format with the true length of the samples at hand.
 
+#[cfg(feature = "media")]
+use std::io::Seek;
 use std::io::{Chain, ErrorKind, Read};
 
 use hound::WavReader;
 
+use super::SAMPLE_RATES_HZ;
+
 const PCM: u16 = 1;
 const FLOAT: u16 = 3;
+const ALAW: u16 = 6;
+const MULAW: u16 = 7;
 const EXTENSIBLE: u16 = 0xfffe;
 const EXTENSIBLE_BYTES: usize = 40;
 const PLAIN_BYTES: usize = 16;
@@ -32,6 +38,8 @@ pub(super) struct Header {
     pub group_bytes: usize,
     /// Bytes of samples; `None` means until the end of the file.
     pub data_bytes: Option<u64>,
+    /// What in the format description cannot all be true.
+    pub flaw: Option<String>,
 }
 
 /// hound on a header and samples in memory.
@@ -68,13 +76,14 @@ impl Header {
         }
         let group_bytes = word(&format, 12);
         let rate = u32::from_le_bytes([format[4], format[5], format[6], format[7]]);
+        let flaw = two_rates(&format);
         let byte_rate = rate.wrapping_mul(u32::from(group_bytes));
         format[8..12].copy_from_slice(&byte_rate.to_le_bytes());
         let mut bytes = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
         bytes.extend_from_slice(&(format.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&format);
         bytes.extend_from_slice(b"data\0\0\0\0");
-        Self { bytes, group_bytes: usize::from(group_bytes), data_bytes }
+        Self { bytes, group_bytes: usize::from(group_bytes), data_bytes, flaw }
     }
 
     /// A reader of `samples`, which must be whole groups.
@@ -95,6 +104,35 @@ impl Header {
             self.group_bytes
         )
     }
+}
+
+/// What a format description says if its samples and its bytes a second are of two rates, each of which could be. Byte rates that cannot
+/// be are common and mean nothing.
+fn two_rates(format: &[u8]) -> Option<String> {
+    let long = |at: usize| {
+        u32::from_le_bytes([format[at], format[at + 1], format[at + 2], format[at + 3]])
+    };
+    let (rate, byte_rate, group) = (long(4), long(8), u32::from(word(format, 12)));
+    let one_by_one = [PCM, FLOAT, ALAW, MULAW, EXTENSIBLE].contains(&word(format, 0));
+    if !one_by_one || group == 0 || byte_rate % group != 0 {
+        return None;
+    }
+    let other = byte_rate / group;
+    (other != rate && SAMPLE_RATES_HZ.contains(&other)).then(|| {
+        format!("its header says {rate} Hz, and {byte_rate} bytes a second, which are {other} Hz")
+    })
+}
+
+/// [`two_rates`] of a file that can be looked at before it is read; the reader stands at the start again.
+#[cfg(feature = "media")]
+pub(super) fn flaw(file: &mut (impl Read + Seek)) -> std::io::Result<Option<String>> {
+    // A pipe cannot be looked at.
+    if file.rewind().is_err() {
+        return Ok(None);
+    }
+    let header = read_header(&mut std::io::BufReader::new(&mut *file));
+    file.rewind()?;
+    Ok(header.ok().and_then(|header| header.flaw))
 }
 
 fn word(bytes: &[u8], at: usize) -> u16 {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Instant;
 
+use anyhow::Context;
 use crossbeam_channel::{bounded, unbounded};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -96,12 +97,15 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let (work_sender, work) = bounded::<Utterance>(jobs * 2);
     let (outcome_sender, outcomes) = unbounded::<Outcome>();
     std::thread::scope(|scope| -> anyhow::Result<()> {
-        scope.spawn(move || corpus::load(utterances, &work_sender));
-        for _ in 0..jobs {
+        let start = || std::thread::Builder::new();
+        let without = "no thread can be started";
+        let loading = start().spawn_scoped(scope, move || corpus::load(utterances, &work_sender));
+        loading.context(without)?;
+        for job in 0..jobs {
             let (work, outcome_sender) = (work.clone(), outcome_sender.clone());
             let (recognizer, phones) = (&recognizer, phones.as_ref());
             let options = &options;
-            scope.spawn(move || {
+            let thread = start().spawn_scoped(scope, move || {
                 let mut engine = Engine::new(recognizer);
                 for utterance in work {
                     let result = evaluate(&mut engine, recognizer, options, phones, &utterance);
@@ -112,6 +116,11 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
                     }
                 }
             });
+            match thread {
+                // Fewer threads do it as well.
+                Err(_) if job > 0 => break,
+                started => drop(started.context(without)?),
+            }
         }
         drop((work, outcome_sender));
         let mut errors = ErrorCounts::default();

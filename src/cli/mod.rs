@@ -3,7 +3,7 @@
 mod align;
 mod args;
 mod attention;
-mod bench;
+pub mod bench;
 mod corpus;
 mod devices;
 mod evaluate;
@@ -22,7 +22,7 @@ mod screen;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod settings;
-mod transcribe;
+pub mod transcribe;
 mod wake;
 mod word_log;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vivavoce::audio::{BoxedSource as Source, Incident};
 use vivavoce::transcript::{Event, Final};
@@ -253,7 +254,8 @@ impl Wake {
     ) -> anyhow::Result<bool> {
         let (sender, told) = bounded(QUEUE);
         let stop = Arc::clone(stopped);
-        let reader = std::thread::spawn(move || read(source, &sender, &stop));
+        let reader = std::thread::Builder::new().spawn(move || read(source, &sender, &stop));
+        let reader = reader.context("no thread can be started")?;
         let (mut out, mut good) = (Vec::new(), true);
         while let Some(told) = next(&told, stopped) {
             let heard = match told {

@@ -87,7 +87,13 @@ pub struct Capture {
     messages: Receiver<Message>,
     spares: Sender<Vec<f32>>,
     stopper: Stopper,
-    reader: JoinHandle<()>,
+    /// None if it could not be started.
+    reader: Option<JoinHandle<()>>,
+}
+
+fn no_thread(cause: &std::io::Error) -> Error {
+    let reason = format!("no thread can be started: {cause}; end some, or raise what limits them");
+    Error::Usage { reason }
 }
 
 /// Ends a pipeline from another thread; what was captured until then is still transcribed.
@@ -123,11 +129,16 @@ impl Capture {
             Stopper { flag: source.stop_flag(), stopped: Arc::default(), messages: sender.clone() };
         let stopped = Arc::clone(&stopper.stopped);
         let live = stopper.flag.is_some();
-        let reader = std::thread::spawn(move || {
+        let reader = std::thread::Builder::new().spawn(move || {
             // A source that has a flag delivers what it has captured and then ends.
             let is_stopped = || !live && stopped.load(Ordering::Relaxed);
             reader::read(source, pace, &sender, &returned, &is_stopped);
         });
+        let reader = reader.map_err(|cause| {
+            // Nothing else waits in the queue, and [`Self::transcribe`] finds it there.
+            let _ = stopper.messages.try_send(Message::Failed(no_thread(&cause)));
+        });
+        let reader = reader.ok();
         Self { rate_hz, messages, spares, stopper, reader }
     }
 
@@ -139,7 +150,8 @@ impl Capture {
     /// Starts to transcribe what is and will be read; `options.pace` was settled before.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] if the options do not fit the model, or the source's rate is out of range.
+    /// [`crate::Error::Config`] if the options do not fit the model, or the source's rate is out of range; [`crate::Error::Usage`] if
+    /// the system starts no thread.
     pub fn transcribe(
         self,
         recognizer: &Recognizer,
@@ -159,7 +171,8 @@ impl Capture {
             options.status,
         );
         let (messages, spares) = (self.messages, self.spares);
-        let worker = std::thread::spawn(move || worker.run(&messages, &spares));
+        let worker = std::thread::Builder::new().spawn(move || worker.run(&messages, &spares));
+        let worker = worker.map_err(|cause| no_thread(&cause))?;
         let stopper = self.stopper;
         let (events, worker) = (Some(events), Some(worker));
         Ok(Pipeline { events, gone, stopper, worker, reader: self.reader })
@@ -186,14 +199,15 @@ pub struct Pipeline {
     gone: Arc<AtomicBool>,
     stopper: Stopper,
     worker: Option<JoinHandle<()>>,
-    reader: JoinHandle<()>,
+    /// None if it could not be started.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Pipeline {
     /// Starts to transcribe `source`.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] if the options do not fit the model, or the source's rate is out of range.
+    /// As [`Capture::transcribe`].
     pub fn start(
         recognizer: &Recognizer,
         source: Box<dyn AudioSource + Send>,
@@ -238,7 +252,7 @@ impl Pipeline {
     /// Whether the source is no longer read.
     #[doc(hidden)]
     pub fn is_read(&self) -> bool {
-        self.reader.is_finished()
+        self.reader.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod access;
 mod appended;
-mod ask;
+pub mod ask;
 mod connections;
 pub mod deepgram;
 mod failure;
@@ -21,7 +21,7 @@ mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod upload;
-mod vosk;
+pub mod vosk;
 pub mod wyoming;
 
 use std::sync::Arc;

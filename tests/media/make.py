@@ -43,6 +43,8 @@ FFMPEG = [
     ("opus.mp4", ["-ar", "48000", "-ac", "1", "-c:a", "libopus", "-b:a", "24k", "-movflags", "+faststart"]),
     ("clock.mkv", ["-f", "lavfi", "-i", "color=c=black:s=16x16:r=1:d=3", "-ac", "1", "-ar", "16000", "-c:a", "libvorbis", "-c:v", "mpeg4"]),
     ("fragments.mp4", ["-ac", "1", "-ar", "16000", "-c:a", "aac", "-b:a", "32k", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000"]),
+    # Nothing in it tells its length, and what its first frames let one guess is wrong.
+    ("streamed.mp3", ["-ac", "1", "-ar", "16000", "-c:a", "libmp3lame", "-q:a", "5", "-write_xing", "0", "-id3v2_version", "0"]),
     ("alaw.wav", ["-ac", "1", "-ar", "8000", "-c:a", "pcm_alaw"]),
     ("mulaw.wav", ["-ac", "1", "-ar", "8000", "-c:a", "pcm_mulaw"]),
 ]

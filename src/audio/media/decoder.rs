@@ -5,7 +5,7 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDe
 use symphonia::core::errors::Error as Failure;
 use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::packet::Packet;
-use symphonia::core::units::TimeBase;
+use symphonia::core::units::{Duration, TimeBase};
 
 use crate::audio::opus::{self, Packets};
 use crate::audio::{SAMPLE_RATES_HZ, down_mix_into};
@@ -38,6 +38,8 @@ pub(super) struct Decoder {
     /// Samples that the file promises.
     pub promised: Option<u64>,
     time_base: Option<TimeBase>,
+    /// Samples that are still to be cut off at the end of MPEG audio.
+    padding: Option<u64>,
     interleaved: Vec<f32>,
 }
 
@@ -64,6 +66,7 @@ impl Decoder {
         if !SAMPLE_RATES_HZ.contains(&rate_hz) {
             return Err(format!("{rate_hz} Hz is not in 8000..=192000"));
         }
+        let is_mpeg = matches!(format.format_info().short_name, "mp1" | "mp2" | "mp3");
         // Matroska tells how long all of it is, which is the length of its only track.
         let media = format.media_info();
         let is_only = format.tracks().len() == 1;
@@ -75,9 +78,21 @@ impl Decoder {
             track: track.id,
             rate_hz,
             time_base: track.time_base,
+            padding: is_mpeg.then(|| track.padding.unwrap_or(0).into()),
             promised: track.num_frames.or(told.filter(|_| is_only)).filter(|n| *n > 0),
             interleaved: Vec::new(),
         })
+    }
+
+    /// The reader of MPEG audio cuts off all behind the length that the first frame tells, or that it has guessed where none does. Files
+    /// that were joined go on there, and guesses are wrong; only what the encoder says to be padding is none.
+    pub fn keep_what_is_no_padding(&mut self, packet: &mut Packet) {
+        let Some(padding) = &mut self.padding else { return };
+        let cut = packet.trim_end.get().min(*padding);
+        *padding -= cut;
+        let whole = packet.dur.get() + packet.trim_end.get();
+        packet.dur = Duration::from(whole - cut);
+        packet.trim_end = Duration::from(cut);
     }
 
     /// When a packet begins, if its container tells.

@@ -15,7 +15,7 @@ use symphonia::core::io::{
 };
 use symphonia::core::meta::MetadataOptions;
 
-use super::{AudioSource, whole};
+use super::{AudioSource, riff, whole};
 use crate::error::{Error, Result};
 use decoder::{Decoder, Refusal, explain};
 use tally::Tally;
@@ -75,14 +75,16 @@ impl MediaSource {
     }
 
     fn new(path: &Path, mut bytes: impl Bytes + 'static) -> Result<Self> {
-        let fail = |reason: String| Error::audio(path, reason);
         let truncated = whole::missing(&mut bytes).map_err(|e| Error::io(path, e))?;
         let tally = Tally::new(&mut bytes).map_err(|e| Error::io(path, e))?;
+        let flaw = riff::flaw(&mut bytes).map_err(|e| Error::io(path, e))?;
+        let warnings = flaw.map(|flaw| format!("{} is damaged: {flaw}", path.display()));
         // Readers that may jump look for what is behind the end; others take what comes.
         let bytes: Box<dyn Bytes> = match truncated {
             None => Box::new(bytes),
             Some(_) => Box::new(ReadOnlySource::new(bytes)),
         };
+        let fail = |reason: String| Error::audio(path, reason);
         let stream = MediaSourceStream::new(bytes, MediaSourceStreamOptions::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
@@ -94,17 +96,25 @@ impl MediaSource {
             .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(|e| fail(format!("not audio of a kind that can be read ({e}){}", cut())))?;
         let decoder = Decoder::new(&*format).map_err(fail)?;
-        let tally = match format.format_info().short_name {
-            "mp1" | "mp2" | "mp3" => tally,
-            "aac" => tally.map(|mut tally| {
-                tally.headers_are_left_out();
-                tally
-            }),
-            _ => None,
+        let promised_s = decoder.promised.map(|n| n as f64 / f64::from(decoder.rate_hz));
+        let (tally, is_told) = match format.format_info().short_name {
+            // Where no frame of marks tells the length it was guessed.
+            "mp1" | "mp2" | "mp3" => {
+                let is_told = tally.as_ref().is_some_and(Tally::is_told);
+                (tally, is_told)
+            }
+            "aac" => {
+                let counts = |mut tally: Tally| {
+                    tally.headers_are_left_out();
+                    tally
+                };
+                (tally.map(counts), true)
+            }
+            _ => (None, true),
         };
         Ok(Self {
-            duration_s: decoder.promised.map(|n| n as f64 / f64::from(decoder.rate_hz)),
-            promised: decoder.promised,
+            duration_s: promised_s,
+            promised: decoder.promised.filter(|_| is_told),
             format,
             decoder,
             path: path.to_path_buf(),
@@ -117,7 +127,7 @@ impl MediaSource {
             due_s: None,
             filled_s: 0.0,
             ended: false,
-            warnings: Vec::new(),
+            warnings: Vec::from_iter(warnings),
         })
     }
 
@@ -154,7 +164,7 @@ impl MediaSource {
 
     /// The next packet as mono samples.
     fn decode_into(&mut self, out: &mut Vec<f32>) -> Result<()> {
-        let packet = match self.format.next_packet() {
+        let mut packet = match self.format.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => {
                 self.ended = true;
@@ -186,6 +196,7 @@ impl MediaSource {
         if let Some(tally) = &mut self.tally {
             tally.add(&packet.data);
         }
+        self.decoder.keep_what_is_no_padding(&mut packet);
         let begin_s = self.decoder.begin_s(&packet);
         self.fill(begin_s, out);
         let before = out.len();

@@ -30,8 +30,9 @@ pub(super) struct Tally {
     /// Frames that the frame of marks tells, and those met.
     frames: u64,
     met: u64,
-    /// The last bytes before the tags.
+    /// The last bytes before the tags, and of the packet met last.
     tail: Vec<u8>,
+    last: Vec<u8>,
 }
 
 impl Tally {
@@ -56,6 +57,7 @@ impl Tally {
             frames,
             met: 0,
             tail,
+            last: Vec::new(),
         }))
     }
 
@@ -64,6 +66,11 @@ impl Tally {
         let has_checksum = self.window.get(1).is_some_and(|byte| byte & 1 == 0);
         self.header_bytes = if has_checksum { 9 } else { 7 };
         self.few_bytes = 1;
+    }
+
+    /// Whether a frame of marks tells how many frames there are.
+    pub fn is_told(&self) -> bool {
+        self.frames > 0
     }
 
     /// A packet was met.
@@ -80,19 +87,24 @@ impl Tally {
         {
             self.known += at as u64;
         }
+        self.last.clear();
+        self.last.extend_from_slice(&packet[packet.len().saturating_sub(FOUND_BY)..]);
         self.met += 1;
         self.known += self.header_bytes + packet.len() as u64;
     }
 
     /// What is wrong, if it is more than a few bytes.
     pub fn flaw(&self) -> Option<String> {
-        let many = |bytes: &u64| *bytes >= self.few_bytes;
+        // Behind the last frame there may be padding, between frames there is nothing.
+        let few_bytes = if self.tail.ends_with(&self.last) { 1 } else { self.few_bytes };
+        let many = |bytes: &u64| *bytes >= few_bytes;
         let stray = Some(self.length.saturating_sub(self.known)).filter(many);
         let lost = Some(self.frames.saturating_sub(self.met)).filter(|frames| *frames > 2);
         if let Some(frames) = lost {
             return Some(format!("{frames} of its {} frames are missing", self.frames));
         }
-        let missing = Some(self.told.saturating_sub(self.length)).filter(many);
+        let missing = Some(self.told.saturating_sub(self.length));
+        let missing = missing.filter(|bytes| *bytes >= self.few_bytes);
         missing
             .map(|bytes| format!("{bytes} of its bytes are missing"))
             .or_else(|| stray.map(|bytes| format!("{bytes} of its bytes are no audio")))

@@ -59,7 +59,11 @@ impl<R: Read> WavSource<R> {
             data_bytes: header.data_bytes,
             hint: "",
         };
-        Ok(Self { pcm: Pcm::new(path, reader, layout), header, spec })
+        let mut source = Self { pcm: Pcm::new(path, reader, layout), header, spec };
+        if let Some(flaw) = source.header.flaw.take() {
+            source.warn(format!("{} is damaged: {flaw}", path.display()));
+        }
+        Ok(source)
     }
 
     /// Something that is wrong with the file.

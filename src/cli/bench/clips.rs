@@ -64,6 +64,13 @@ pub fn load(recognizer: &Recognizer, arguments: &BenchArguments) -> anyhow::Resu
 fn read_ctm(path: &Path) -> anyhow::Result<HashMap<String, Vec<Spoken>>> {
     let name = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+    read_words(&text).map_err(|line| {
+        anyhow::anyhow!("{name}: line {line}: not `file channel start duration word`")
+    })
+}
+
+/// The words of each file, or the number of the line that is none.
+pub fn read_words(text: &str) -> Result<HashMap<String, Vec<Spoken>>, usize> {
     let mut words: HashMap<String, Vec<Spoken>> = HashMap::new();
     for (i, line) in text.lines().enumerate() {
         let mut fields = line.split_whitespace();
@@ -73,7 +80,7 @@ fn read_ctm(path: &Path) -> anyhow::Result<HashMap<String, Vec<Spoken>>> {
         let (Some(id), Some(start_s), Some(duration_s), Some(word)) =
             (id, number(start), number(duration), word)
         else {
-            anyhow::bail!("{name}: line {}: not `file channel start duration word`", i + 1);
+            return Err(i + 1);
         };
         let word = word.to_lowercase();
         let spoken = Spoken { word, start_s, end_s: start_s + duration_s };

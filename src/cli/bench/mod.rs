@@ -1,6 +1,6 @@
 //! `vivavoce bench`: speed, latency and memory of streams that are replayed through the library. One thread serves them all.
 
-mod clips;
+pub mod clips;
 #[cfg(feature = "plot")]
 mod plot;
 mod replay;

@@ -90,7 +90,8 @@ impl Found {
                 // A folder behind a link may hold the link.
                 if entry.file_type().with_context(unreadable)?.is_dir() {
                     folders.extend(recursive.then_some(path));
-                } else if is_audio(&path) && path.is_file() {
+                } else if is_audio(&path) && path.metadata().map_or(true, |data| data.is_file()) {
+                    // What cannot even be looked at is told when it is its turn.
                     files.push(path);
                 }
             }

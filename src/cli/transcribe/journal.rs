@@ -22,7 +22,7 @@ const WORTH_S: f64 = 30.0;
 
 /// What a journal is of.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Subject {
+pub struct Subject {
     input: String,
     bytes: u64,
     modified_s: u64,
@@ -71,7 +71,7 @@ impl Journal {
     /// The journal for the result of an entry. What one before has is read if `resume`: the segments heard already.
     pub fn open(result: &Path, entry: &Entry, settings: &str, resume: bool) -> (Self, Vec<Final>) {
         let (path, subject) = (path_for(result), Subject::new(entry, settings));
-        let before = read(&path);
+        let before = read_file(&path);
         // A file that only has the name is somebody else's.
         let broken = before.is_none() && path.exists();
         let heard = match before {
@@ -121,7 +121,7 @@ impl Journal {
 
 /// Whether there is one for this result.
 pub fn exists(result: &Path) -> bool {
-    read(&path_for(result)).is_some()
+    read_file(&path_for(result)).is_some()
 }
 
 /// Removes the journal of a result that is whole.
@@ -131,9 +131,13 @@ pub fn remove(result: &Path) {
     }
 }
 
+fn read_file(path: &Path) -> Option<(Subject, Vec<Final>)> {
+    read(BufReader::new(File::open(path).ok()?))
+}
+
 /// What a journal is of, and its whole lines; none if the file is no journal.
-fn read(path: &Path) -> Option<(Subject, Vec<Final>)> {
-    let mut lines = BufReader::new(File::open(path).ok()?).lines().map_while(Result::ok);
+pub fn read(journal: impl BufRead) -> Option<(Subject, Vec<Final>)> {
+    let mut lines = journal.lines().map_while(Result::ok);
     let subject = serde_json::from_str(&lines.next()?).ok()?;
     Some((subject, lines.map_while(|line| serde_json::from_str(&line).ok()).collect()))
 }

@@ -1,7 +1,7 @@
 //! `vivavoce transcribe`.
 
 mod batch;
-mod journal;
+pub mod journal;
 mod live;
 mod progress;
 

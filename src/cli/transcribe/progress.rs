@@ -62,7 +62,10 @@ impl Progress {
                     let _ = write!(out, "{:#}", HumanDuration(state.eta()));
                 });
             bar.set_style(style);
-            bar.enable_steady_tick(Duration::from_millis(200));
+            // The bar's thread panics where none can be started; then it is drawn as results come.
+            if shown && std::thread::Builder::new().spawn(|| ()).is_ok() {
+                bar.enable_steady_tick(Duration::from_millis(200));
+            }
         }
         Self { bar, bytes, heard_ms, done, start: Instant::now() }
     }

@@ -1,7 +1,7 @@
 //! `OpenAI`'s REST interface: files are sent as forms, text comes back whole or as it is found.
 
 mod answer;
-mod form;
+pub mod form;
 pub mod realtime;
 
 use std::fmt::Write;

@@ -2,6 +2,7 @@
 //! would shift all that follow.
 
 mod answer;
+pub mod config;
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use super::pcm::Intake;
 use super::scheduler::{Input, Output};
 use super::socket::{End, Frame, Socket, code};
 use super::stream::Stream;
-use answer::{Answer, Style};
+use answer::Answer;
+use config::Config;
 
 /// A longer binary message that begins like an object is sound all the same.
 const MAX_EOF_BYTES: usize = 64;
@@ -33,8 +35,7 @@ pub struct Defaults {
 /// One client.
 struct Talk {
     server: Arc<Server>,
-    ask: Ask,
-    style: Style,
+    config: Config,
     intake: Intake,
     stream: Option<Stream>,
     seconds: f64,
@@ -43,15 +44,10 @@ struct Talk {
 /// Speaks with a client until it is done.
 pub async fn talk(server: Arc<Server>, mut socket: Socket, ask: Ask, slot: Option<SlotGuard>) {
     let Some(_slot) = slot else { return socket.close(code::FULL, "all streams are taken").await };
-    let defaults = &server.settings.vosk;
+    let config = Config::new(&server.settings.vosk, ask);
     let mut talk = Talk {
-        ask: Ask { alternatives: defaults.alternatives, ..ask },
-        style: Style {
-            words: defaults.words,
-            alternatives: defaults.alternatives > 0,
-            detail: false,
-        },
-        intake: Intake::sniffing(defaults.rate_hz),
+        intake: Intake::sniffing(config.rate_hz),
+        config,
         stream: None,
         seconds: 0.0,
         server,
@@ -94,7 +90,7 @@ impl Talk {
                     return self.told(&told, socket).await;
                 }
                 let answer = self.hear(&bytes).await?;
-                Ok(socket.send(answer.text(self.style)).await?)
+                Ok(socket.send(answer.text(self.config.style)).await?)
             }
         }
     }
@@ -112,52 +108,20 @@ impl Talk {
             }
             let mut answer = answer_of(outputs)?;
             answer.end();
-            return Ok(socket.send(answer.text(self.style)).await?);
+            return Ok(socket.send(answer.text(self.config.style)).await?);
         }
         match told.get("config") {
-            Some(Value::Object(config)) if self.stream.is_none() => self.configure(config),
+            Some(Value::Object(config)) if self.stream.is_none() => {
+                let refused =
+                    |name: &str| End::close(code::REFUSED, format!("config: a bad {name}"));
+                self.config.update(config).map_err(refused)?;
+                if config.contains_key("sample_rate") {
+                    self.intake = Intake::sniffing(self.config.rate_hz);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
-    }
-
-    fn configure(&mut self, config: &Map<String, Value>) -> Result<(), End> {
-        let refuse = |name: &str| End::close(code::REFUSED, format!("config: a bad {name}"));
-        for (name, value) in config {
-            let flag = || value.as_bool().or(value.as_f64().map(|n| n != 0.0));
-            let words = || {
-                let list = value.as_array()?.iter().map(|word| word.as_str().map(str::to_owned));
-                list.collect::<Option<Vec<_>>>()
-            };
-            match name.as_str() {
-                "sample_rate" => {
-                    let rate = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
-                    let rate = rate.filter(|rate| (8_000.0..=192_000.0).contains(rate));
-                    let rate = rate.ok_or_else(|| refuse("sample_rate"))? as u32;
-                    self.intake = Intake::sniffing(rate);
-                }
-                "words" => self.style.words = flag().ok_or_else(|| refuse(name))?,
-                "detail" => self.style.detail = flag().ok_or_else(|| refuse(name))?,
-                "punctuate" => self.ask.punctuate = Some(flag().ok_or_else(|| refuse(name))?),
-                "digits" => self.ask.digits = Some(flag().ok_or_else(|| refuse(name))?),
-                "max_alternatives" => {
-                    let most = value.as_f64().ok_or_else(|| refuse(name))?;
-                    self.ask.alternatives = most.max(0.0) as usize;
-                    self.style.alternatives = self.ask.alternatives > 0;
-                }
-                "latency" => {
-                    let mode = value.as_str().ok_or_else(|| refuse(name))?;
-                    self.ask.latency = Some(mode.to_owned());
-                }
-                "phrase_list" => {
-                    self.ask.phrases = words().ok_or_else(|| refuse(name))?;
-                    // How Vosk's grammars say that other speech may come; ours always expect it.
-                    self.ask.phrases.retain(|phrase| phrase != "[unk]");
-                }
-                "hotwords" => self.ask.hotwords = words().ok_or_else(|| refuse(name))?,
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     async fn hear(&mut self, bytes: &[u8]) -> Result<Answer, End> {
@@ -180,7 +144,7 @@ impl Talk {
             Some(stream) => stream,
             none => {
                 let refuse = |reason: String| End::close(code::REFUSED, reason);
-                let options = self.server.options(&self.ask).await.map_err(refuse)?;
+                let options = self.server.options(&self.config.ask).await.map_err(refuse)?;
                 let opened = self.server.pool.open(rate_hz, &options);
                 none.insert(opened.map_err(|error| refuse(error.to_string()))?)
             }
@@ -207,7 +171,7 @@ impl Talk {
             answer.add(answer_of(outputs)?);
         }
         answer.end();
-        Ok(socket.send(answer.text(self.style)).await?)
+        Ok(socket.send(answer.text(self.config.style)).await?)
     }
 }
 
