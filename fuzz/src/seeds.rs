@@ -119,7 +119,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "--x\r\nContent-Disposition: form-data; name=\"chunking_strategy\"\r\n\r\n{\"silence_duration_ms\":300}\r\n--x\r\nContent-Disposition: form-data; name=\"language\"\r\n\r\nen-US\r\n--x--\r\n",
         ]),
         "journal" => {
-            let last = Final { text: "a bed".into(), time: 31.5, ..Final::default() };
+            let mut last = Final::default();
+            (last.text, last.time) = ("a bed".into(), 31.5);
             let mut journal =
                 b"{\"input\":\"a.wav\",\"bytes\":4,\"modified_s\":5,\"settings\":6}\n".to_vec();
             serde_json::to_writer(&mut journal, &last).unwrap();
