@@ -100,7 +100,7 @@ pub struct Transcript {
 impl Transcript {
     /// The words.
     pub fn text(&self) -> String {
-        join(self.segments.iter().map(|s| s.text.as_str()).filter(|text| !text.is_empty()))
+        text_of(&self.segments)
     }
 }
 
@@ -180,7 +180,13 @@ pub(crate) fn to_ms(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
-/// Joins words by spaces onto `out`.
+/// The words of segments, those without any left out.
+#[doc(hidden)]
+pub fn text_of(segments: &[Final]) -> String {
+    join(segments.iter().map(|segment| segment.text.as_str()).filter(|text| !text.is_empty()))
+}
+
+/// Joins words by spaces.
 pub(crate) fn join<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut out = String::new();
     for word in words {

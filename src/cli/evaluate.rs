@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Instant;
 
-use anyhow::Context;
 use crossbeam_channel::{bounded, unbounded};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -17,6 +16,7 @@ use vivavoce::{Engine, Recognizer, SearchKind, StreamOptions};
 use super::args::EvaluateArguments;
 use super::corpus::{self, Utterance};
 use super::say;
+use super::threads;
 use super::word_log::{self, WordLog};
 
 /// Figures of a set of utterances.
@@ -97,15 +97,12 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let (work_sender, work) = bounded::<Utterance>(jobs * 2);
     let (outcome_sender, outcomes) = unbounded::<Outcome>();
     std::thread::scope(|scope| -> anyhow::Result<()> {
-        let start = || std::thread::Builder::new();
-        let without = "no thread can be started";
-        let loading = start().spawn_scoped(scope, move || corpus::load(utterances, &work_sender));
-        loading.context(without)?;
-        for job in 0..jobs {
+        threads::start(scope, move || corpus::load(utterances, &work_sender))?;
+        threads::start_some(scope, jobs, || {
             let (work, outcome_sender) = (work.clone(), outcome_sender.clone());
             let (recognizer, phones) = (&recognizer, phones.as_ref());
             let options = &options;
-            let thread = start().spawn_scoped(scope, move || {
+            move || {
                 let mut engine = Engine::new(recognizer);
                 for utterance in work {
                     let result = evaluate(&mut engine, recognizer, options, phones, &utterance);
@@ -115,13 +112,8 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
                         return;
                     }
                 }
-            });
-            match thread {
-                // Fewer threads do it as well.
-                Err(_) if job > 0 => break,
-                started => drop(started.context(without)?),
             }
-        }
+        })?;
         drop((work, outcome_sender));
         let mut errors = ErrorCounts::default();
         for outcome in outcomes {

@@ -22,6 +22,7 @@ mod screen;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod settings;
+mod threads;
 pub mod transcribe;
 mod wake;
 mod word_log;

@@ -52,7 +52,9 @@ pub(super) struct Step<'a> {
     pub log_probs: &'a [f32],
     pub block: u32,
     pub end_of_block: TokenId,
-    /// Added to the score of every token but the end-of-block symbol.
+    /// Added to the score of the end-of-block symbol.
+    pub closing: f32,
+    /// Added to the score of every other token.
     pub gain: f32,
     pub hotwords: Option<&'a HotwordTrie>,
     pub recall: Option<&'a Recall>,

@@ -113,15 +113,10 @@ impl LexiconConstraint {
 }
 
 impl Step<'_> {
-    /// The score after the end of the block, to which `gain` is added.
-    pub fn closed_score(&self, gain: f32) -> f32 {
-        self.path.score + bounded(self.log_probs[self.end_of_block as usize]) + gain
-    }
-
-    /// Ends the block; `gain` is added to the score.
-    pub fn close(&self, gain: f32, sink: &mut Sink<'_>) {
+    /// Ends the block.
+    pub fn close(&self, sink: &mut Sink<'_>) {
         let mut path = *self.path;
-        path.score = self.closed_score(gain);
+        path.score += bounded(self.log_probs[self.end_of_block as usize]) + self.closing;
         path.close(self.end_of_block);
         sink.push(Candidate { path, parent: self.parent, word: None, closed: true });
     }

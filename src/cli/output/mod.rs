@@ -13,7 +13,7 @@ pub use guard::is_special;
 pub use whole::{Meet, put};
 
 use vivavoce::subtitle::{self, Layout};
-use vivavoce::transcript::{Final, TimedWord, ms};
+use vivavoce::transcript::{Final, TimedWord, ms, text_of};
 
 use super::args::{FormatName, OutputArguments};
 
@@ -33,8 +33,7 @@ pub struct Transcript {
 
 impl Transcript {
     pub fn text(&self) -> String {
-        let texts = self.segments.iter().map(|segment| segment.text.as_str());
-        texts.collect::<Vec<_>>().join(" ")
+        text_of(&self.segments)
     }
 
     pub fn words(&self) -> impl Iterator<Item = &TimedWord> {

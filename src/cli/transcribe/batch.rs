@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use anyhow::Context;
 use crossbeam_channel::unbounded;
 use vivavoce::audio::AudioSource;
 use vivavoce::transcript::{Event, Final};
@@ -18,6 +17,7 @@ use super::with_name;
 use crate::cli::input::{Audio, Entry};
 use crate::cli::later;
 use crate::cli::output::{Destination, Transcript};
+use crate::cli::threads;
 
 /// What is to be done, and how.
 pub struct Work<'a> {
@@ -58,9 +58,9 @@ pub fn run(work: &Work<'_>, jobs: usize, mut destination: Destination) -> anyhow
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, outcomes) = unbounded();
     let good = std::thread::scope(|scope| {
-        for job in 0..jobs {
+        threads::start_some(scope, jobs, || {
             let (sender, progress, next, stop) = (sender.clone(), &progress, &next, &stop);
-            let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
+            move || {
                 let mut engine = Engine::new(work.recognizer);
                 while !work.interrupted.load(Ordering::Relaxed) {
                     let place = next.fetch_add(1, Ordering::Relaxed);
@@ -70,13 +70,8 @@ pub fn run(work: &Work<'_>, jobs: usize, mut destination: Destination) -> anyhow
                         return;
                     }
                 }
-            });
-            match thread {
-                // Fewer threads do it as well.
-                Err(_) if job > 0 => break,
-                started => drop(started.context("no thread can be started")?),
             }
-        }
+        })?;
         drop(sender);
         let written = write_all(work, outcomes.iter(), &mut destination, &progress);
         stop.store(true, Ordering::Relaxed);

@@ -18,7 +18,7 @@ use crate::weights::{Precision, Weights};
 const MARKS: usize = 3;
 /// Largest value of 8 bits.
 const LARGEST: f32 = 127.0;
-/// The smallest numbers of 24 bits that are whole.
+/// 1.5 * 2^23: a sum with it has no bits behind the point.
 const WHOLE: f32 = 12_582_912.0;
 
 /// Vectors of words, `[words, width]`, in 8 bits with a scale each.
@@ -113,7 +113,7 @@ pub(crate) fn to_bytes(x: &[f32], out: &mut [i8]) -> f32 {
     let scale = if most > 0.0 && most.is_finite() { most / LARGEST } else { 1.0 };
     let inverse = scale.recip();
     for (to, v) in out.iter_mut().zip(x) {
-        // The last bits of a number that is too large to have any behind the point are the rounded value itself.
+        // The last byte of the sum is the rounded value.
         *to = (v * inverse + WHOLE).to_bits() as i8;
     }
     scale

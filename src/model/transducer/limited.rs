@@ -3,11 +3,10 @@
 //!
 //! Hypotheses that agree on those tokens share what they see, and the network can't learn its training sentences by heart.
 
-use super::StepScratch;
+use super::{Before, StepScratch};
 use crate::config::TransducerConfig;
 use crate::error::Result;
 use crate::nn::Linear;
-use crate::tokens::TokenId;
 use crate::weights::Weights;
 
 /// `relu(W [embeddings of the last tokens])` before attention, `relu(W [context; that])` after it.
@@ -71,15 +70,9 @@ impl LimitedNets {
         self.history - 1
     }
 
-    /// Reads `tokens` `[batch]` on top of `states`, rows of `stride` values: the queries `[batch, state_dim]`, and what `next` keeps.
-    pub fn query_into(
-        &self,
-        states: &[f32],
-        tokens: &[TokenId],
-        stride: usize,
-        s: &mut StepScratch,
-        next: &mut [f32],
-    ) {
+    /// The queries `[batch, state_dim]`, and what `next` keeps.
+    pub fn query_into(&self, before: Before<'_>, s: &mut StepScratch, next: &mut [f32]) {
+        let Before { states, stride, tokens } = before;
         let num_tokens = self.tables.len() / (self.history * self.state_dim);
         let earlier = self.state_size();
         s.queries.clear();

@@ -22,6 +22,16 @@ enum Nets {
     Limited(LimitedNets),
 }
 
+/// What a step begins with.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    /// Rows of `stride` values.
+    states: &'a [f32],
+    stride: usize,
+    /// `[batch]`, to be read on top of them.
+    tokens: &'a [TokenId],
+}
+
 /// Transducer weights. A state row is what the nets keep, then, where something hangs on it, one more than the block of the step (0 before
 /// the first; exact up to 2^24) and what attention keeps; the last two say where the token to come begins and ends
 /// ([`crate::search::NUM_PLACES`]).
@@ -188,14 +198,15 @@ impl Transducer {
         if batch == 0 {
             return;
         }
+        let before = Before { states, stride: size, tokens };
         match &self.nets {
-            Nets::Recurrent(nets) => nets.query_into(states, tokens, size, scratch, next),
-            Nets::Limited(nets) => nets.query_into(states, tokens, size, scratch, next),
+            Nets::Recurrent(nets) => nets.query_into(before, scratch, next),
+            Nets::Limited(nets) => nets.query_into(before, scratch, next),
         }
         scratch.contexts.resize(batch * self.attention.dim(), 0.0);
         self.attend(batch, states, views, scratch, next);
         match &self.nets {
-            Nets::Recurrent(nets) => nets.emit_into(batch, states, size, scratch, next),
+            Nets::Recurrent(nets) => nets.emit_into(before, scratch, next),
             Nets::Limited(nets) => nets.emit_into(batch, scratch),
         }
         let StepScratch { emitted, activations, .. } = scratch;

@@ -1,11 +1,10 @@
 //! The nets before and after attention as LSTMs, which know all that was said.
 
-use super::StepScratch;
+use super::{Before, StepScratch};
 use crate::config::TransducerConfig;
 use crate::error::Result;
 use crate::nn::kernels::kernels;
 use crate::nn::{Activations, Lstm, PackedMatrix, Rows, RowsMut};
-use crate::tokens::TokenId;
 use crate::weights::Weights;
 
 /// Largest table of embedded tokens already multiplied by the first layer's input weights.
@@ -103,14 +102,9 @@ impl RecurrentNets {
         self.layers().map(|layer| 2 * layer.hidden()).sum()
     }
 
-    /// The tokens' and contexts' part of the first layer's gates, from `states`, rows of `stride` values.
-    fn first_gates_into(
-        &self,
-        states: &[f32],
-        tokens: &[TokenId],
-        stride: usize,
-        scratch: &mut StepScratch,
-    ) {
+    /// The tokens' and contexts' part of the first layer's gates.
+    fn first_gates_into(&self, before: Before<'_>, scratch: &mut StepScratch) {
+        let Before { states, stride, tokens } = before;
         let batch = tokens.len();
         let width = 4 * self.state_rnn[0].hidden();
         match &self.tokens {
@@ -138,74 +132,63 @@ impl RecurrentNets {
         }
     }
 
-    /// Reads `tokens` `[batch]` on top of `states`, rows of `stride` values: the queries `[batch, state_dim]`, and the part of the state
-    /// net in `next`.
-    pub fn query_into(
-        &self,
-        states: &[f32],
-        tokens: &[TokenId],
-        stride: usize,
-        s: &mut StepScratch,
-        next: &mut [f32],
-    ) {
-        let (batch, width) = (tokens.len(), self.state_rnn[0].hidden());
-        let mut offset = 0;
-        for (i, layer) in self.state_rnn.iter().enumerate() {
-            s.gates.resize(batch * 4 * width, 0.0);
-            if i == 0 {
-                self.first_gates_into(states, tokens, stride, s);
-            } else {
-                let below = Rows { data: &next[offset - 2 * width..], stride };
-                layer.project_into(batch, below, &mut s.gates, &mut s.activations);
-            }
-            let old = Rows { data: &states[offset..], stride };
-            let mut new = RowsMut { data: &mut next[offset..], stride };
-            layer.step_into(batch, &mut s.gates, old, &mut new, &mut s.activations);
-            offset += 2 * width;
-        }
-        s.queries.clear();
-        for row in next.chunks_exact(stride) {
-            s.queries.extend_from_slice(&row[offset - 2 * width..offset - width]);
-        }
+    /// The queries `[batch, state_dim]`, and the part of the state net in `next`.
+    pub fn query_into(&self, before: Before<'_>, s: &mut StepScratch, next: &mut [f32]) {
+        s.gates.resize(before.tokens.len() * 4 * self.state_rnn[0].hidden(), 0.0);
+        self.first_gates_into(before, s);
+        let StepScratch { gates, activations, queries, .. } = s;
+        climb(&self.state_rnn, 0, before, gates, activations, next, queries);
     }
 
     /// From the contexts and queries in `s` to what the output layer reads, `s.emitted` `[batch, emit_dim]`, and the rest of `next`.
-    pub fn emit_into(
-        &self,
-        batch: usize,
-        states: &[f32],
-        stride: usize,
-        s: &mut StepScratch,
-        next: &mut [f32],
-    ) {
-        let (state_dim, width) = (self.state_rnn[0].hidden(), self.emit_rnn[0].hidden());
+    pub fn emit_into(&self, before: Before<'_>, s: &mut StepScratch, next: &mut [f32]) {
+        let (batch, state_dim) = (before.tokens.len(), self.state_rnn[0].hidden());
         s.join(state_dim);
         let joint_dim = s.joint.len() / batch;
         if self.context_input.is_some() {
             let context_dim = joint_dim - state_dim;
             let place = self.recurrent_size()..self.state_size();
             let contexts = s.contexts.chunks_exact(context_dim);
-            for (context, row) in contexts.zip(next.chunks_exact_mut(stride)) {
+            for (context, row) in contexts.zip(next.chunks_exact_mut(before.stride)) {
                 row[place.clone()].copy_from_slice(context);
             }
         }
-        let mut offset = self.state_rnn.len() * 2 * state_dim;
-        s.gates.resize(batch * 4 * width, 0.0);
-        for (i, layer) in self.emit_rnn.iter().enumerate() {
-            let below = if i == 0 {
-                Rows { data: &s.joint, stride: joint_dim }
-            } else {
-                Rows { data: &next[offset - 2 * width..], stride }
-            };
-            layer.project_into(batch, below, &mut s.gates, &mut s.activations);
-            let old = Rows { data: &states[offset..], stride };
-            let mut new = RowsMut { data: &mut next[offset..], stride };
-            layer.step_into(batch, &mut s.gates, old, &mut new, &mut s.activations);
-            offset += 2 * width;
+        let StepScratch { gates, activations, joint, emitted, .. } = s;
+        let first = &self.emit_rnn[0];
+        gates.resize(batch * 4 * first.hidden(), 0.0);
+        first.project_into(batch, Rows { data: joint, stride: joint_dim }, gates, activations);
+        let offset = self.state_rnn.len() * 2 * state_dim;
+        climb(&self.emit_rnn, offset, before, gates, activations, next, emitted);
+    }
+}
+
+/// Steps layers of equal size one on top of the other, the first from `gates`. In the rows of states theirs begin at `offset`; `top`
+/// `[batch, hidden]` is what the last of them puts out.
+fn climb(
+    layers: &[Lstm],
+    mut offset: usize,
+    before: Before<'_>,
+    gates: &mut [f32],
+    activations: &mut Activations,
+    next: &mut [f32],
+    top: &mut Vec<f32>,
+) {
+    let Before { states, stride, tokens } = before;
+    let batch = tokens.len();
+    let mut below = 0..0;
+    for layer in layers {
+        if !below.is_empty() {
+            let below = Rows { data: &next[below.start..], stride };
+            layer.project_into(batch, below, gates, activations);
         }
-        s.emitted.clear();
-        for row in next.chunks_exact(stride) {
-            s.emitted.extend_from_slice(&row[offset - 2 * width..offset - width]);
-        }
+        let old = Rows { data: &states[offset..], stride };
+        let mut new = RowsMut { data: &mut next[offset..], stride };
+        layer.step_into(batch, gates, old, &mut new, activations);
+        below = offset..offset + layer.hidden();
+        offset += 2 * layer.hidden();
+    }
+    top.clear();
+    for row in next.chunks_exact(stride) {
+        top.extend_from_slice(&row[below.clone()]);
     }
 }

@@ -57,6 +57,8 @@ pub struct BeamSearch {
 pub struct SearchScratch {
     look_ahead: LookAhead,
     candidates: Vec<Candidate>,
+    /// By row: what the bias adds to the end of the block, and to every other token.
+    gains: Vec<(f32, f32)>,
     ranked: Vec<u64>,
     accepted: Vec<Candidate>,
     /// By row: the slot of its next state.
@@ -158,27 +160,26 @@ impl BeamSearch {
 
     /// Gathers what the active hypotheses can become.
     fn expand(&self, log_probs: &[f32], may_emit: bool, scratch: &mut SearchScratch) {
-        let SearchScratch { candidates, look_ahead, .. } = scratch;
+        let SearchScratch { candidates, look_ahead, gains, .. } = scratch;
         let num_tokens = log_probs.len() / self.num_rows;
-        candidates.clear();
         let (block, end_of_block, hotwords, recall) =
             (self.block, self.end_of_block, self.hotwords.as_deref(), self.recall.as_ref());
-        let towards_end = self.config.end_of_block_bias;
+        gains.clear();
+        gains.extend(log_probs.chunks_exact(num_tokens).map(|log_probs| {
+            bias_gains(log_probs[end_of_block as usize], self.config.end_of_block_bias)
+        }));
         let steps = (0..).zip(&self.active).zip(&self.rows).map(|((parent, path), row)| {
             let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
-            let (closing, gain) = bias_gains(log_probs[end_of_block as usize], towards_end);
-            let step =
-                Step { path, parent, log_probs, block, end_of_block, gain, hotwords, recall };
-            (step, closing)
+            let (closing, gain) = gains[*row as usize];
+            Step { path, parent, log_probs, block, end_of_block, closing, gain, hotwords, recall }
         });
-        // What closes is often among the best; with that known first, less is looked at that has no chance.
-        let closed = self.closed.iter().map(|path| path.score);
-        let closing = steps.clone().map(|(step, closing)| step.closed_score(closing));
-        let best = closed.chain(closing).fold(f32::NEG_INFINITY, f32::max);
+        candidates.clear();
+        let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
         let mut sink = Sink { candidates, best, margin: self.config.prune_log_prob };
-        for (step, closing) in steps {
-            step.close(closing, &mut sink);
-            if may_emit {
+        // What closes is often among the best; with that known, less is looked at that has no chance.
+        steps.clone().for_each(|step| step.close(&mut sink));
+        if may_emit {
+            for step in steps {
                 step.extend(&self.constraint, &self.config, look_ahead, &mut sink);
             }
         }

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use vivavoce::transcript::{Event, Final};
+use vivavoce::transcript::{Event, Final, text_of};
 
 use super::super::scheduler::Output;
 use super::query::Wishes;
@@ -25,8 +25,7 @@ impl About {
     /// The answer to a file.
     pub fn whole(&self, segments: &[Final], seconds: f64, hash: &str, utterances: bool) -> Value {
         let mut all = Final::default();
-        let texts = segments.iter().map(|s| s.text.as_str()).filter(|text| !text.is_empty());
-        all.text = texts.collect::<Vec<_>>().join(" ");
+        all.text = text_of(segments);
         all.result = segments.iter().flat_map(|s| s.result.clone()).collect();
         all.written = segments.iter().flat_map(|s| s.written.clone()).collect();
         let mut results = json!({"channels": [{"alternatives": [alternative(&all)]}]});

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use vivavoce::subtitle::{self, Layout};
-use vivavoce::transcript::{Event, Final, TimedWord};
+use vivavoce::transcript::{Event, Final, TimedWord, text_of};
 
 use super::super::failure::Failure;
 use super::form::{Form, Format};
@@ -33,7 +33,7 @@ impl Heard {
     }
 
     fn text(&self) -> String {
-        self.segments.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ")
+        text_of(&self.segments)
     }
 
     fn words(&self) -> impl Iterator<Item = &TimedWord> {

@@ -1,7 +1,7 @@
 //! Answers as Vosk writes them.
 
 use serde_json::{Map, Value, json};
-use vivavoce::transcript::{Event, Final, Partial, TimedWord};
+use vivavoce::transcript::{Event, Final, Partial, TimedWord, text_of};
 
 use super::super::scheduler::Output;
 
@@ -58,8 +58,7 @@ impl Answer {
         if self.finals.is_empty() && !self.end {
             return self.partial(style).to_string();
         }
-        let texts = self.finals.iter().map(|segment| segment.text.as_str());
-        let text = texts.collect::<Vec<_>>().join(" ");
+        let text = text_of(&self.finals);
         let words: Vec<Value> = self.finals.iter().flat_map(|f| &f.result).map(word).collect();
         let mut result = Map::new();
         if style.words && !words.is_empty() {
