@@ -123,3 +123,26 @@ fn nothing_is_lost_in_silence() {
     assert!(refused > 0 && warned > cases / 20, "{refused} refused, {warned} warned");
     assert!(losses.is_empty(), "{} silent losses:\n{}", losses.len(), losses.join("\n"));
 }
+
+/// A frame of AAC whose first bits are damaged may ask for what no decoder of it has; those behind it are heard.
+#[test]
+fn a_packet_that_asks_for_what_is_not_supported_ends_no_file() {
+    let whole = std::fs::read(root().join("tests/media/clock.aac")).unwrap();
+    let (length_s, _) = hear("clock.aac", &whole).unwrap();
+    let mut frames = vec![0];
+    while let Some(header) = whole.get(frames[frames.len() - 1]..).filter(|rest| rest.len() > 7) {
+        let bytes = usize::from(header[3] & 3) << 11
+            | usize::from(header[4]) << 3
+            | usize::from(header[5]) >> 5;
+        frames.push(frames[frames.len() - 1] + bytes);
+    }
+    assert!(frames.len() > 20);
+    for frame in &frames[3..frames.len() - 3] {
+        let mut bytes = whole.clone();
+        // The element is now of the kind that couples channels.
+        bytes[frame + 7] = 0x40 | bytes[frame + 7] & 0x1f;
+        let (seconds, warnings) = hear("clock.aac", &bytes).unwrap();
+        assert!((seconds - length_s).abs() < FRAME_S, "{frame}: {seconds} of {length_s} s");
+        assert!(!warnings.is_empty(), "{frame}");
+    }
+}

@@ -21,7 +21,7 @@ fn seconds(base: TimeBase, ticks: f64) -> f64 {
 pub(super) enum Refusal {
     /// It is damaged; the next may be whole.
     Packet(String),
-    /// Nothing can be read any more.
+    /// It is of a kind that cannot be read, and so are all, unless it is damaged in such a way.
     Stream(String),
 }
 

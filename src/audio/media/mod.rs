@@ -40,6 +40,8 @@ pub struct MediaSource {
     /// Samples passed on, and those that the files before in a chain promised.
     passed: u64,
     promised: Option<u64>,
+    /// Whether a packet was decoded, so that the file is of a kind that can be.
+    known: bool,
     /// Places left out, how many in a row, and why the first was.
     damaged: usize,
     failures: usize,
@@ -119,6 +121,7 @@ impl MediaSource {
             decoder,
             path: path.to_path_buf(),
             passed: 0,
+            known: false,
             damaged: 0,
             failures: 0,
             reason: String::new(),
@@ -205,15 +208,17 @@ impl MediaSource {
                 let length_s = (out.len() - before) as f64 / f64::from(self.decoder.rate_hz);
                 self.due_s = begin_s.map(|s| s + length_s);
                 self.failures = 0;
+                self.known = true;
             }
-            Err(Refusal::Packet(reason)) => {
+            Err(Refusal::Stream(reason)) if !self.known => self.give_up(reason),
+            // Of a file that could be decoded so far it is one packet that says what is new.
+            Err(Refusal::Packet(reason) | Refusal::Stream(reason)) => {
                 self.skip(reason);
                 let end_s = begin_s.zip(self.decoder.length_s(&packet)).map(|(b, l)| b + l);
                 self.due_s = begin_s.or(self.due_s);
                 self.fill(end_s, out);
                 self.due_s = end_s.or(self.due_s);
             }
-            Err(Refusal::Stream(reason)) => self.give_up(reason),
         }
         Ok(())
     }
