@@ -174,7 +174,7 @@ else
 fi
 
 python=
-modules="import torch, numpy, safetensors, soundfile, sentencepiece, pytest"
+modules="import torch, numpy, safetensors, soundfile, sentencepiece, num2words, pytest"
 if ! command -v python3 > /dev/null; then
     skip "the training recipe: no python3"
 elif python3 -c "$modules" 2> /dev/null; then

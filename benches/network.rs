@@ -12,7 +12,7 @@ use anyhow::Context;
 use vivavoce::Precision;
 use vivavoce::attention::KeyValues;
 use vivavoce::model::{EncoderBatch, Model, StepScratch};
-use vivavoce::search::StepScorer;
+use vivavoce::search::{StepOutput, StepScorer};
 
 const BATCHES: [usize; 3] = [1, 8, 16];
 
@@ -71,7 +71,7 @@ fn main() -> anyhow::Result<()> {
         let mut log_probs = vec![0.0; batch * model.num_tokens()];
         let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
         let us = median_us(rounds, || {
-            scorer.step_into(&states, &tokens, &mut next, &mut log_probs);
+            scorer.step_into(&states, &tokens, StepOutput::new(&mut next, &mut log_probs));
         });
         steps.insert(batch.to_string(), us.into());
     }

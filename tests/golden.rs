@@ -6,7 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 use vivavoce::attention::KeyValues;
 use vivavoce::features::{FeatureExtractor, Normalizer};
 use vivavoce::model::{Model, StepScratch};
-use vivavoce::search::StepScorer;
+use vivavoce::search::{StepOutput, StepScorer};
 use vivavoce::{Precision, Recognizer, SearchKind, StreamOptions};
 
 use crate::common::{Solo, in_8_bits, load_model};
@@ -114,20 +114,28 @@ fn teacher_forced_steps_equal_pytorch() {
         let mut states = vec![0.0; model.state_size()];
         let mut next = states.clone();
         let mut row = vec![0.0; model.num_tokens()];
-        let (mut contexts, mut log_probs) = (Vec::new(), Vec::new());
+        let (mut contexts, mut log_probs, mut internal_lm) = (Vec::new(), Vec::new(), Vec::new());
+        let mut unheard = row.clone();
         let mut scratch = StepScratch::default();
         let (mut block, mut previous) = (0, 0);
         for token in case.ids("tokens") {
             let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
-            scorer.step_into(&states, &[previous], &mut next, &mut row);
+            let out = StepOutput {
+                next: &mut next,
+                log_probs: &mut row,
+                internal_lm: Some((0, &mut unheard)),
+            };
+            scorer.step_into(&states, &[previous], out);
             contexts.extend_from_slice(scorer.contexts());
             log_probs.extend_from_slice(&row);
+            internal_lm.extend_from_slice(&unheard[1..]);
             std::mem::swap(&mut states, &mut next);
             block += usize::from(token == 0);
             previous = token;
         }
         case.assert_close("context", &contexts, model.context_dim());
         case.assert_close("log_probs", &log_probs, model.num_tokens());
+        case.assert_close("internal_lm", &internal_lm, model.num_tokens() - 1);
     }
 }
 
@@ -146,7 +154,7 @@ fn greedy_tokens_equal_pytorch() {
         for block in 0..window.num_blocks(memory.num_frames()) {
             let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
             for step in 1..=mode.max_tokens_per_block {
-                scorer.step_into(&states, &[previous], &mut next, &mut row);
+                scorer.step_into(&states, &[previous], StepOutput::new(&mut next, &mut row));
                 std::mem::swap(&mut states, &mut next);
                 let best = (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b]));
                 let last = step == mode.max_tokens_per_block;

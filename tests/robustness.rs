@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use safetensors::Dtype;
 use vivavoce::Precision;
 use vivavoce::model::Model;
-use vivavoce::search::StepScorer;
+use vivavoce::search::{StepOutput, StepScorer};
 
 use crate::common::{Tensor, Tensors, config_json, noise, serialize, tensors};
 
@@ -89,7 +89,7 @@ fn half_precision_and_quantised_weights_are_read() {
         let states = vec![0.0; model.state_size()];
         let (mut next, mut log_probs) = (states.clone(), vec![0.0; 11]);
         let mut scorer = model.block_scorer(&memory, window, 0, &mut scratch);
-        scorer.step_into(&states, &[0], &mut next, &mut log_probs);
+        scorer.step_into(&states, &[0], StepOutput::new(&mut next, &mut log_probs));
         log_probs
     };
     let bytes = serialize(&quantised);

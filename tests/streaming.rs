@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use vivavoce::attention::KeyValues;
 use vivavoce::features::{FeatureExtractor, FeatureState, Normalizer};
 use vivavoce::model::{Model, StepScratch};
-use vivavoce::search::StepScorer;
+use vivavoce::search::{StepOutput, StepScorer};
 
 use crate::common::{model, noise};
 
@@ -52,7 +52,7 @@ fn run_blocks(model: &Model, encoded: &[f32], rows: &[u32]) -> (Vec<f32>, Vec<f3
         for step in 0..3 {
             let tokens: Vec<u32> =
                 rows.iter().map(|r| (r * 5 + step + block as u32) % 11).collect();
-            scorer.step_into(&states, &tokens, &mut next, &mut log_probs);
+            scorer.step_into(&states, &tokens, StepOutput::new(&mut next, &mut log_probs));
             std::mem::swap(&mut states, &mut next);
         }
     }

@@ -164,8 +164,9 @@ def make_case(seed, config, utterances):
             previous = torch.tensor([[END_OF_BLOCK] + y[:-1]])
             logits, context, _, _ = model.transducer.run(previous, keys, values, torch.tensor([block]), geometry, lengths,
                                                          model.transducer.start(1))
+            unheard = model.transducer.internal_lm(previous, keys, values, torch.tensor([block]), geometry, lengths)
         golden.update(encoder=h[0, :n].numpy(), tokens=np.array(y, np.int64), context=context[0].numpy(),
-                      log_probs=logits[0].log_softmax(dim=-1).numpy())
+                      log_probs=logits[0].log_softmax(dim=-1).numpy(), internal_lm=unheard[0].log_softmax(dim=-1)[:, END_OF_BLOCK + 1 :].numpy())
     return config, tensors_of(model.state_dict(), stats, "f32"), {k: np.ascontiguousarray(v) for k, v in golden.items()}
 
 

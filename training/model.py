@@ -246,10 +246,23 @@ class Transducer(nn.Module):
                 "context": torch.zeros(batch, 1, self.context_dim, device=device), "attention": None,
                 "history": torch.full((batch, max(0, self.history - 1)), END_OF_BLOCK, device=device)}
 
-    def run(self, previous, keys, values, block, geometry, lengths, state):
-        """Steps over previous tokens [B, S] with the block of each step [B, S]; one call for all steps unless contexts are fed back."""
+    def internal_lm(self, previous, keys, values, block, geometry, lengths, end_of_block=END_OF_BLOCK):
+        """Logits [B, S, V] of every step had nothing been heard in it, the end of the block ruled out: what the network makes of the
+        tokens alone (internal language model estimation, Meng et al. 2021)."""
+        state, logits = self.start(len(previous), previous.device), []
+        for m in range(previous.shape[1]):
+            step = previous[:, m : m + 1], keys, values, block[:, m : m + 1], geometry, lengths, state
+            logits.append(self.run(*step, heard=False)[0])
+            state = self.run(*step)[3]
+        logits = torch.cat(logits, dim=1)
+        logits[..., end_of_block] = -torch.inf
+        return logits
+
+    def run(self, previous, keys, values, block, geometry, lengths, state, heard=True):
+        """Steps over previous tokens [B, S] with the block of each step [B, S]; one call for all steps unless contexts are fed back. Where
+        nothing is `heard`, contexts are zeros: for single steps."""
         if self.history:
-            return self.run_limited(previous, keys, values, block, geometry, lengths, state)
+            return self.run_limited(previous, keys, values, block, geometry, lengths, state, heard)
         x = self.dropout(self.embedding(previous))  # [B, S, E]
         if self.input_feeding and x.shape[1] > 1:
             parts = []
@@ -258,15 +271,16 @@ class Transducer(nn.Module):
                 parts.append((logits, context, weights))
             logits, context, weights = (torch.cat([p[i] for p in parts], dim=2 if i == 2 else 1) for i in range(3))
             return logits, context, weights, state
-        return self.run_embedded(x, keys, values, block, geometry, lengths, state, previous)
+        return self.run_embedded(x, keys, values, block, geometry, lengths, state, previous, heard)
 
-    def run_limited(self, previous, keys, values, block, geometry, lengths, state):
+    def run_limited(self, previous, keys, values, block, geometry, lengths, state, heard=True):
         """The same where the last `history` tokens are all that is known of what was said."""
         steps = previous.shape[1]
         told = torch.cat([state["history"], previous], dim=1)
         x = torch.stack([self.embedding(told[:, i : i + steps]) for i in range(self.history)], dim=2).flatten(2)  # [B, S, history * E]
         x = self.dropout(F.relu(self.state_net(self.dropout(x))))
         context, weights, kept = self.attention(x, keys, values, block, geometry, lengths, state.get("attention"))
+        context = context if heard else torch.zeros_like(context)
         x = self.dropout(F.relu(self.emit_net(torch.cat([self.dropout(context), x.to(context.dtype)], dim=-1))))
         new = {**state, "history": told[:, steps:], "attention": kept, "context": context[:, -1:]}
         return self.output(x).float(), context, weights, new  # logits [B, S, V]
@@ -291,7 +305,7 @@ class Transducer(nn.Module):
         parts = torch.cat(parts)
         return torch.empty_like(parts).index_copy(0, torch.cat(steps), parts).view(*x.shape[:2], -1), hc
 
-    def run_embedded(self, x, keys, values, block, geometry, lengths, state, previous=None):
+    def run_embedded(self, x, keys, values, block, geometry, lengths, state, previous=None, heard=True):
         new = {"state": [], "emit": [], "history": state["history"]}
         if self.input_feeding:
             x = torch.cat([state["context"].to(x.dtype), x], dim=-1)
@@ -300,6 +314,7 @@ class Transducer(nn.Module):
             new["state"].append(hc)
             x = self.dropout(x)
         context, weights, new["attention"] = self.attention(x, keys, values, block, geometry, lengths, state.get("attention"))
+        context = context if heard else torch.zeros_like(context)
         new["context"] = context[:, -1:]
         x = torch.cat([self.dropout(context), x.to(context.dtype)], dim=-1)
         for rnn, hc in zip(self.emit_rnn, state["emit"]):

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-STEPS = {"lm_weight": 0.1, "word_bonus": 0.4, "prior_weight": 0.1, "end_of_block_bias": 0.5}
-LIMITS = {"lm_weight": (0.0, 3.0), "word_bonus": (-5.0, 12.0), "prior_weight": (0.0, 2.0), "end_of_block_bias": (-10.0, 10.0)}
+STEPS = {"lm_weight": 0.1, "word_bonus": 0.4, "prior_weight": 0.1, "internal_lm_weight": 0.1, "end_of_block_bias": 0.5}
+LIMITS = {"lm_weight": (0.0, 3.0), "word_bonus": (-5.0, 12.0), "prior_weight": (0.0, 2.0), "internal_lm_weight": (0.0, 2.0),
+          "end_of_block_bias": (-10.0, 10.0)}
 
 
 class Tuner:

@@ -160,11 +160,11 @@ def summary(judged):
     return "; ".join(f"{name} {math.exp(-(a - z)[k].mean()):.1f} (log z {z.mean():+.3f} +- {z.std():.3f})" for name, (a, z, k) in judged.items())
 
 
-def build(run):
+def build(run, hidden=HIDDEN):
     """(model, texts' word frequencies, ranks) as `train` began with."""
     held = np.load(run / "frequency.npz")
     rank = held["rank"]
-    return WordLm(rank, held["frequency"], head=min(HEAD, len(rank) // 2)), held["frequency"], rank
+    return WordLm(rank, held["frequency"], head=min(HEAD, len(rank) // 2), hidden=hidden), held["frequency"], rank
 
 
 def train(args):
@@ -176,7 +176,7 @@ def train(args):
         often = frequency + (np.arange(len(frequency)) == texts.bos)  # <s> is never said but often read
         rank[np.argsort(-often, kind="stable")] = np.arange(len(frequency))
         np.savez(args.run / "frequency.npz", frequency=frequency, rank=rank)
-    model, frequency, rank = build(args.run)
+    model, frequency, rank = build(args.run, args.hidden)
     sample = Sample(frequency.copy(), rank, args.sample, texts.bos)
     named = list(model.named_parameters())
     rest = [p for n, p in named if not inner(n, p)]
@@ -235,8 +235,9 @@ def tensors(model, words, shift=0.0):
 
 def load(run):
     """The model of the last checkpoint."""
-    model, _, _ = build(run)
-    model.load_state_dict(torch.load(run / "word_lm.pt", weights_only=False)["model"])
+    state = torch.load(run / "word_lm.pt", weights_only=False)["model"]
+    model, _, _ = build(run, state["rnn.weight_hh_l0"].shape[1])
+    model.load_state_dict(state)
     return model.eval()
 
 
@@ -276,6 +277,7 @@ def main():
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--limit", type=int, default=150, help="dev sentences of a set that are judged while training")
+    parser.add_argument("--hidden", type=int, default=HIDDEN, help="cells of the LSTM layer")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

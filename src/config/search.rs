@@ -23,6 +23,9 @@ pub struct SearchConfig {
     /// Share of the tokens' own n-gram model (`prior.bin`) that is taken back from the network's log-probabilities.
     #[serde(default)]
     pub prior_weight: f32,
+    /// Share of the transducer's own expectation of the token to come, had nothing been heard, that is taken back from its log-probabilities.
+    #[serde(default)]
+    pub internal_lm_weight: f32,
     /// Share of the neural language model (`word_lm.safetensors`) in the probability of a word; 0 leaves it unused.
     #[serde(default)]
     pub neural_weight: f32,

@@ -79,6 +79,7 @@ impl ModelConfig {
         finite("search.end_of_block_bias", s.end_of_block_bias, -20.0, 20.0)?;
         within("search.merge_tokens", s.merge_tokens, 0, 8)?;
         finite("search.prior_weight", s.prior_weight, 0.0, 10.0)?;
+        finite("search.internal_lm_weight", s.internal_lm_weight, 0.0, 10.0)?;
         finite("search.neural_weight", s.neural_weight, 0.0, 1.0)?;
         finite("search.pronunciation_weight", s.pronunciation_weight, 0.0, 100.0)?;
         finite("search.prune_log_prob", s.prune_log_prob, 0.0, 1e6)?;

@@ -247,9 +247,9 @@ impl Engine {
         let mut results = self.steps.results();
         for i in busy {
             let search = streams[*i].session_mut().search_mut();
-            let (next, log_probs) = results.take(search.num_pending());
-            if !next.is_empty() {
-                search.absorb(next, log_probs, &mut self.search);
+            let rows = results.take(search.num_pending());
+            if !rows.next.is_empty() {
+                search.absorb(rows, &mut self.search);
             }
         }
     }

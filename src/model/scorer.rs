@@ -2,7 +2,7 @@
 
 use super::transducer::{StepScratch, Transducer};
 use crate::attention::{BlockView, KeyValues, Watched, Window};
-use crate::search::StepScorer;
+use crate::search::{StepOutput, StepScorer};
 use crate::tokens::TokenId;
 
 /// The transducer bound to one block of one stream.
@@ -69,14 +69,8 @@ impl<'m, V: Iterator<Item = BlockView<'m>> + Clone> StepScorer for RowScorer<'_,
         self.transducer.state_size()
     }
 
-    fn step_into(
-        &mut self,
-        states: &[f32],
-        tokens: &[TokenId],
-        next: &mut [f32],
-        log_probs: &mut [f32],
-    ) {
-        self.transducer.step_into(states, tokens, &self.views, self.scratch, next, log_probs);
+    fn step_into(&mut self, states: &[f32], tokens: &[TokenId], out: StepOutput<'_>) {
+        self.transducer.step_into(states, tokens, &self.views, self.scratch, out);
     }
 }
 
@@ -93,16 +87,10 @@ impl StepScorer for BlockScorer<'_> {
         self.transducer.state_size()
     }
 
-    fn step_into(
-        &mut self,
-        states: &[f32],
-        tokens: &[TokenId],
-        next: &mut [f32],
-        log_probs: &mut [f32],
-    ) {
+    fn step_into(&mut self, states: &[f32], tokens: &[TokenId], out: StepOutput<'_>) {
         let Self { memory, window, block, .. } = *self;
         let view = BlockView { rows: tokens.len(), memory, window, block };
         let views = std::iter::once(view);
-        self.transducer.step_into(states, tokens, &views, self.scratch, next, log_probs);
+        self.transducer.step_into(states, tokens, &views, self.scratch, out);
     }
 }

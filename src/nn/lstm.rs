@@ -91,9 +91,37 @@ impl Lstm {
         next: &mut RowsMut<'_>,
         activations: &mut Activations,
     ) {
-        let stride = 4 * self.hidden;
-        let sums = RowsMut { data: gates, stride };
+        self.recur_into(batch, gates, states, activations);
+        self.cells_into(batch, gates, states, next);
+    }
+
+    /// The first half of [`step_into`](Self::step_into): adds what the outputs `h` in `states` contribute to `gates`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `batch` rows.
+    pub fn recur_into(
+        &self,
+        batch: usize,
+        gates: &mut [f32],
+        states: Rows<'_>,
+        activations: &mut Activations,
+    ) {
+        let sums = RowsMut { data: gates, stride: 4 * self.hidden };
         self.recurrent.accumulate(kernels(), batch, states, sums, activations);
+    }
+
+    /// Its second half: from complete `gates`, which are used up, and the cells in `states` to `next`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `batch` rows.
+    pub fn cells_into(
+        &self,
+        batch: usize,
+        gates: &mut [f32],
+        states: Rows<'_>,
+        next: &mut RowsMut<'_>,
+    ) {
+        let stride = 4 * self.hidden;
         for (b, gates) in gates.chunks_exact(stride).take(batch).enumerate() {
             let old_c = &states.data[b * states.stride + self.hidden..][..self.hidden];
             let (h, c) = next.data[b * next.stride..][..2 * self.hidden].split_at_mut(self.hidden);

@@ -35,6 +35,7 @@ pub struct StreamOptions {
     pub(crate) lm_weight: Option<f32>,
     pub(crate) word_bonus: Option<f32>,
     pub(crate) prior_weight: Option<f32>,
+    pub(crate) internal_lm_weight: Option<f32>,
     pub(crate) end_of_block_bias: Option<f32>,
     pub(crate) hotwords: Option<Hotwords>,
     pub(crate) grammar: Option<Phrases>,
@@ -55,6 +56,7 @@ impl Default for StreamOptions {
             lm_weight: None,
             word_bonus: None,
             prior_weight: None,
+            internal_lm_weight: None,
             end_of_block_bias: None,
             hotwords: None,
             grammar: None,
@@ -104,11 +106,19 @@ impl StreamOptions {
         self
     }
 
-    /// Share of the network's own expectation of tokens that is taken back, instead of the model's.
+    /// Share of the token n-gram model that is taken back from the network's opinion, instead of the model's.
     #[must_use]
     #[doc(hidden)]
     pub fn prior_weight(mut self, share: impl Into<Option<f32>>) -> Self {
         self.prior_weight = share.into();
+        self
+    }
+
+    /// Share of what the network expects had nothing been heard that is taken back, instead of the model's.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn internal_lm_weight(mut self, share: impl Into<Option<f32>>) -> Self {
+        self.internal_lm_weight = share.into();
         self
     }
 

@@ -8,7 +8,7 @@ use crate::attention::{KeyValues, Watched};
 use crate::error::{Error, Result};
 use crate::features::FeatureExtractor;
 use crate::model::{Model, StepScratch};
-use crate::search::StepScorer;
+use crate::search::{StepOutput, StepScorer};
 
 /// The looks of greedy search over one recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,7 +108,8 @@ impl Recognizer {
         for block in 0..window.num_blocks(num_frames) {
             let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
             for step in 1..=mode.max_tokens_per_block {
-                scorer.step_into(&states, &[previous], &mut next, &mut log_probs);
+                let out = StepOutput::new(&mut next, &mut log_probs);
+                scorer.step_into(&states, &[previous], out);
                 posteriors.extend(log_probs.iter().map(|log_prob| log_prob.exp()));
                 std::mem::swap(&mut states, &mut next);
                 let best = (0..log_probs.len()).rev();

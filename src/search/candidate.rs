@@ -50,6 +50,8 @@ pub(super) struct Step<'a> {
     pub parent: u32,
     /// `[num_tokens]`
     pub log_probs: &'a [f32],
+    /// The same had nothing been heard, `[num_tokens]`, or nothing.
+    pub internal_lm: &'a [f32],
     pub block: u32,
     pub end_of_block: TokenId,
     /// Added to the score of the end-of-block symbol.

@@ -197,12 +197,16 @@ impl Step<'_> {
         let before = self.path.score + begun - given + self.gain;
         let prior = lexicon.prior.as_ref().filter(|_| config.prior_weight > 0.0);
         let expected = prior.map(|prior| prior.after(self.path.recent));
+        let internal_lm = if lm.is_some() { self.internal_lm } else { &[] };
         let most = self.hotwords.map_or(0.0, HotwordTrie::max_boost);
         for child in tree.children(self.path.node) {
             let token = tree.token(child);
             let log_prob = bounded(self.log_probs[token as usize]);
             let words = tree.words(child);
-            let surprise = expected.map_or(0.0, |costs| config.prior_weight * costs.of(token));
+            let surprise = expected.map_or(0.0, |costs| config.prior_weight * costs.of(token))
+                - internal_lm
+                    .get(token as usize)
+                    .map_or(0.0, |log_prob| config.internal_lm_weight * bounded(*log_prob));
             // With what may be added to the score of all words that end here, as neither log-probabilities nor negative
             // costs exceed 0.
             let limit = before + log_prob + surprise;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::hotwords::{Cursor, HotwordTrie, START};
-use super::{Hypothesis, Search, SearchScratch, StepBatch, Word, bias_gains, bounded};
+use super::{Hypothesis, Search, SearchScratch, StepBatch, StepRows, Word, bias_gains, bounded};
 use crate::config::SearchConfig;
 use crate::tokens::TokenId;
 
@@ -91,7 +91,8 @@ impl Search for Greedy {
         }
     }
 
-    fn absorb(&mut self, next: &[f32], log_probs: &[f32], _: &mut SearchScratch) {
+    fn absorb(&mut self, rows: StepRows<'_>, _: &mut SearchScratch) {
+        let StepRows { next, log_probs, .. } = rows;
         self.state.copy_from_slice(next);
         self.steps_left -= 1;
         let (token, log_prob, score) = self.best(log_probs, self.steps_left > 0);

@@ -44,15 +44,39 @@ pub trait StepScorer {
     /// frames from the end of the block that emits it, stands last in it.
     fn state_size(&self) -> usize;
 
-    /// Advances a batch by one token: from `states` `[batch, state_size]` and the token before each, `tokens` `[batch]`,
-    /// to `next` `[batch, state_size]` and `log_probs` `[batch, num_tokens]` (a log-softmax) of the token to come.
-    fn step_into(
-        &mut self,
-        states: &[f32],
-        tokens: &[TokenId],
-        next: &mut [f32],
-        log_probs: &mut [f32],
-    );
+    /// Advances a batch by one token: from `states` `[batch, state_size]` and the token before each, `tokens` `[batch]`, to what
+    /// `out` has room for.
+    fn step_into(&mut self, states: &[f32], tokens: &[TokenId], out: StepOutput<'_>);
+}
+
+/// Room for what the network says of a batch of rows.
+#[derive(Debug)]
+pub struct StepOutput<'a> {
+    /// The next states, `[batch, state_size]`.
+    pub next: &'a mut [f32],
+    /// Of the token to come, `[batch, num_tokens]`: a log-softmax.
+    pub log_probs: &'a mut [f32],
+    /// Where it is wanted, the internal language model: the same had nothing been heard and were this token, the end of the block,
+    /// ruled out.
+    pub internal_lm: Option<(TokenId, &'a mut [f32])>,
+}
+
+impl<'a> StepOutput<'a> {
+    /// Without an internal language model.
+    pub fn new(next: &'a mut [f32], log_probs: &'a mut [f32]) -> Self {
+        Self { next, log_probs, internal_lm: None }
+    }
+}
+
+/// What the network says of some rows.
+#[derive(Debug, Clone, Copy)]
+pub struct StepRows<'a> {
+    /// The next states, `[rows, state_size]`.
+    pub next: &'a [f32],
+    /// Of the token to come, `[rows, num_tokens]`.
+    pub log_probs: &'a [f32],
+    /// See [`StepOutput`]; empty if nobody wanted it.
+    pub internal_lm: &'a [f32],
 }
 
 /// Rows for the network: those of one search, or of many that are stepped together.
@@ -66,6 +90,10 @@ pub struct StepBatch {
     next: Vec<f32>,
     /// `[rows, num_tokens]`
     log_probs: Vec<f32>,
+    /// `[rows, num_tokens]`, or nothing.
+    internal_lm: Vec<f32>,
+    /// The end of the block, if a row's search takes the internal language model back.
+    wants_internal_lm: Option<TokenId>,
 }
 
 /// What the network says of the rows of a batch, those taken first that were added first.
@@ -73,8 +101,7 @@ pub struct StepBatch {
 pub struct StepResults<'a> {
     state_size: usize,
     num_tokens: usize,
-    next: &'a [f32],
-    log_probs: &'a [f32],
+    left: StepRows<'a>,
 }
 
 impl StepBatch {
@@ -82,6 +109,7 @@ impl StepBatch {
     pub fn clear(&mut self) {
         self.states.clear();
         self.tokens.clear();
+        self.wants_internal_lm = None;
     }
 
     /// Number of rows.
@@ -96,10 +124,14 @@ impl StepBatch {
 
     /// Has `scorer`, which is bound to the blocks of the rows, compute them.
     pub fn run(&mut self, scorer: &mut dyn StepScorer) {
-        let Self { states, tokens, next, log_probs } = self;
+        let Self { states, tokens, next, log_probs, internal_lm, wants_internal_lm } = self;
+        let values = tokens.len() * scorer.num_tokens();
         next.resize(states.len(), 0.0);
-        log_probs.resize(tokens.len() * scorer.num_tokens(), 0.0);
-        scorer.step_into(states, tokens, next, log_probs);
+        log_probs.resize(values, 0.0);
+        internal_lm.resize(wants_internal_lm.map_or(0, |_| values), 0.0);
+        let internal_lm =
+            wants_internal_lm.map(|end_of_block| (end_of_block, &mut internal_lm[..]));
+        scorer.step_into(states, tokens, StepOutput { next, log_probs, internal_lm });
     }
 
     /// What came of the rows.
@@ -108,22 +140,29 @@ impl StepBatch {
         StepResults {
             state_size: self.next.len() / rows,
             num_tokens: self.log_probs.len() / rows,
-            next: &self.next,
-            log_probs: &self.log_probs,
+            left: StepRows {
+                next: &self.next,
+                log_probs: &self.log_probs,
+                internal_lm: &self.internal_lm,
+            },
         }
     }
 }
 
 impl<'a> StepResults<'a> {
-    /// Takes the next `rows`: `next` `[rows, state_size]` and `log_probs` `[rows, num_tokens]`.
+    /// Takes the next `rows`.
     ///
     /// # Panics
     /// If there are fewer left.
-    pub fn take(&mut self, rows: usize) -> (&'a [f32], &'a [f32]) {
-        let (next, next_left) = self.next.split_at(rows * self.state_size);
-        let (log_probs, log_probs_left) = self.log_probs.split_at(rows * self.num_tokens);
-        (self.next, self.log_probs) = (next_left, log_probs_left);
-        (next, log_probs)
+    pub fn take(&mut self, rows: usize) -> StepRows<'a> {
+        let StepRows { next, log_probs, internal_lm } = self.left;
+        let (next, next_left) = next.split_at(rows * self.state_size);
+        let (log_probs, log_probs_left) = log_probs.split_at(rows * self.num_tokens);
+        let wanted = internal_lm.len().min(rows * self.num_tokens);
+        let (internal_lm, internal_lm_left) = internal_lm.split_at(wanted);
+        self.left =
+            StepRows { next: next_left, log_probs: log_probs_left, internal_lm: internal_lm_left };
+        StepRows { next, log_probs, internal_lm }
     }
 }
 
@@ -142,8 +181,8 @@ pub trait Search: Send {
     /// Appends those rows, their states and the tokens before them.
     fn pending_into(&self, batch: &mut StepBatch);
 
-    /// Goes on with what the network says of those rows: `next` `[rows, state_size]` and `log_probs` `[rows, num_tokens]`.
-    fn absorb(&mut self, next: &[f32], log_probs: &[f32], scratch: &mut SearchScratch);
+    /// Goes on with what the network says of those rows.
+    fn absorb(&mut self, rows: StepRows<'_>, scratch: &mut SearchScratch);
 
     /// Reads one block; `scorer` is bound to it.
     fn advance_block(&mut self, scorer: &mut dyn StepScorer, max_tokens_per_block: usize) {
@@ -153,8 +192,8 @@ pub trait Search: Send {
             batch.clear();
             self.pending_into(&mut batch);
             batch.run(scorer);
-            let (next, log_probs) = batch.results().take(self.num_pending());
-            self.absorb(next, log_probs, &mut scratch);
+            let rows = batch.results().take(self.num_pending());
+            self.absorb(rows, &mut scratch);
         }
     }
 

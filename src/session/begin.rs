@@ -81,6 +81,7 @@ impl Session {
         search.lm_weight = options.lm_weight.unwrap_or(search.lm_weight);
         search.word_bonus = options.word_bonus.unwrap_or(search.word_bonus);
         search.prior_weight = options.prior_weight.unwrap_or(search.prior_weight);
+        search.internal_lm_weight = options.internal_lm_weight.unwrap_or(search.internal_lm_weight);
         search.end_of_block_bias = options.end_of_block_bias.unwrap_or(search.end_of_block_bias);
         ModelConfig { search: search.clone(), ..recognizer.config().clone() }.validate()?;
         let end = recognizer.tokens.end_of_block();

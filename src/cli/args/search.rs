@@ -32,9 +32,12 @@ pub struct SearchArguments {
     /// Added for every word [default: the model's]
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     pub word_bonus: Option<f32>,
-    /// Share of the network's own expectation of tokens that is taken back [default: the model's]
+    /// Share of the token n-gram model that is taken back from the network's opinion [default: the model's]
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     pub prior_weight: Option<f32>,
+    /// Share of what the network expects had nothing been heard that is taken back [default: the model's]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    pub internal_lm_weight: Option<f32>,
     /// Added to the end-of-block symbol [default: the model's]
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     pub end_of_block_bias: Option<f32>,
@@ -70,6 +73,7 @@ impl SearchArguments {
             .lm_weight(self.lm_weight)
             .word_bonus(self.word_bonus)
             .prior_weight(self.prior_weight)
+            .internal_lm_weight(self.internal_lm_weight)
             .end_of_block_bias(self.end_of_block_bias)
             .unknown_cost(self.unknown_cost)
             .digits(self.digits)

@@ -93,6 +93,15 @@ impl LimitedNets {
         }
     }
 
+    /// What the output layer would read had nothing been heard, `s.emitted` `[batch, emit_dim]`: from the queries in `s` and no context.
+    pub fn emit_unheard(&self, batch: usize, s: &mut StepScratch) {
+        s.unheard_states.clear();
+        s.unheard_states.resize(s.contexts.len(), 0.0);
+        std::mem::swap(&mut s.contexts, &mut s.unheard_states);
+        self.emit_into(batch, s);
+        std::mem::swap(&mut s.contexts, &mut s.unheard_states);
+    }
+
     /// From the contexts and queries in `s` to what the output layer reads, `s.emitted` `[batch, emit_dim]`.
     pub fn emit_into(&self, batch: usize, s: &mut StepScratch) {
         s.join(self.state_dim);

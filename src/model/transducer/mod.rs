@@ -9,11 +9,14 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::nn::kernels::kernels;
 use crate::nn::{Activations, Linear, Rows, RowsMut};
-use crate::search::NUM_PLACES;
+use crate::search::{NUM_PLACES, StepOutput};
 use crate::tokens::TokenId;
 use crate::weights::Weights;
 use limited::LimitedNets;
 use recurrent::RecurrentNets;
+
+/// Logit of a token that is ruled out.
+const NEXT_TO_NEVER: f32 = -1e4;
 
 /// The nets before and after attention.
 #[derive(Debug)]
@@ -60,6 +63,9 @@ pub struct StepScratch {
     queries: Vec<f32>,
     /// Outputs of the net after it.
     emitted: Vec<f32>,
+    /// Of that net had nothing been heard: the first layer's gates, and states from which nobody goes on.
+    unheard_gates: Vec<f32>,
+    unheard_states: Vec<f32>,
     pub(super) attention: AttentionScratch,
     activations: Activations,
 }
@@ -164,11 +170,10 @@ impl Transducer {
         tokens: &[TokenId],
         views: &(impl Iterator<Item = BlockView<'m>> + Clone),
         scratch: &mut StepScratch,
-        next: &mut [f32],
-        log_probs: &mut [f32],
+        out: StepOutput<'_>,
     ) {
         if self.carry_state {
-            return self.step(states, tokens, views, scratch, next, log_probs);
+            return self.step(states, tokens, views, scratch, out);
         }
         let mut fresh = std::mem::take(&mut scratch.fresh);
         fresh.clear();
@@ -179,7 +184,7 @@ impl Transducer {
                 row.fill(0.0);
             }
         }
-        self.step(&fresh, tokens, views, scratch, next, log_probs);
+        self.step(&fresh, tokens, views, scratch, out);
         scratch.fresh = fresh;
     }
 
@@ -189,12 +194,13 @@ impl Transducer {
         tokens: &[TokenId],
         views: &(impl Iterator<Item = BlockView<'m>> + Clone),
         scratch: &mut StepScratch,
-        next: &mut [f32],
-        log_probs: &mut [f32],
+        out: StepOutput<'_>,
     ) {
+        let StepOutput { next, log_probs, internal_lm } = out;
         let (batch, size) = (tokens.len(), self.state_size());
         assert!(states.len() == batch * size && next.len() == batch * size, "state rows");
-        assert_eq!(log_probs.len(), batch * self.num_tokens(), "log-probability rows");
+        let values = batch * self.num_tokens();
+        assert_eq!(log_probs.len(), values, "log-probability rows");
         if batch == 0 {
             return;
         }
@@ -205,15 +211,28 @@ impl Transducer {
         }
         scratch.contexts.resize(batch * self.attention.dim(), 0.0);
         self.attend(batch, states, views, scratch, next);
+        if let Nets::Recurrent(nets) = &self.nets {
+            nets.begin_emission(before, scratch);
+        }
+        if let Some((end_of_block, internal_lm)) = internal_lm {
+            match &self.nets {
+                Nets::Recurrent(nets) => nets.emit_unheard(before, scratch),
+                Nets::Limited(nets) => nets.emit_unheard(batch, scratch),
+            }
+            let StepScratch { emitted, activations, .. } = scratch;
+            self.output.forward_into(batch, emitted, internal_lm, activations);
+            for row in internal_lm.chunks_exact_mut(self.num_tokens()) {
+                row[end_of_block as usize] = NEXT_TO_NEVER;
+                kernels().log_softmax(row);
+            }
+        }
         match &self.nets {
             Nets::Recurrent(nets) => nets.emit_into(before, scratch, next),
             Nets::Limited(nets) => nets.emit_into(batch, scratch),
         }
         let StepScratch { emitted, activations, .. } = scratch;
         self.output.forward_into(batch, emitted, log_probs, activations);
-        for row in log_probs.chunks_exact_mut(self.num_tokens()) {
-            kernels().log_softmax(row);
-        }
+        log_probs.chunks_exact_mut(self.num_tokens()).for_each(|row| kernels().log_softmax(row));
     }
 
     /// Contexts of the rows whose queries stand in `s.queries`.

@@ -28,6 +28,8 @@ pub(super) struct RecurrentNets {
     /// The first layer's weights for the previous context, with input feeding.
     context_input: Option<PackedMatrix>,
     state_rnn: Vec<Lstm>,
+    /// The first layer's weights for the context; its others are those for the query.
+    heard_input: PackedMatrix,
     emit_rnn: Vec<Lstm>,
 }
 
@@ -67,12 +69,20 @@ impl RecurrentNets {
         } else {
             TokenInput::Embeddings(embeddings)
         };
-        let emit_rnn = (0..t.emit_layers).map(|i| {
-            let inputs = if i == 0 { context_dim + t.state_dim } else { t.emit_dim };
-            weights.lstm(&format!("transducer.emit_rnn.{i}"), inputs, t.emit_dim)
-        });
-        let emit_rnn = emit_rnn.collect::<Result<_>>()?;
-        Ok(Self { tokens, embedding_dim: t.embedding_dim, context_input, state_rnn, emit_rnn })
+        let columns = context_dim + t.state_dim;
+        let first = weights.lstm_parts("transducer.emit_rnn.0", columns, t.emit_dim)?;
+        let part = |from: usize, to: usize| {
+            first.input.columns(columns, &(from..to).collect::<Vec<_>>()).pack(to - from)
+        };
+        let (heard_input, query) = (part(0, context_dim), part(context_dim, columns));
+        let recurrent = first.recurrent.pack(t.emit_dim);
+        let mut emit_rnn = vec![Lstm::from_packed(query, recurrent, first.bias)];
+        for i in 1..t.emit_layers {
+            let name = format!("transducer.emit_rnn.{i}");
+            emit_rnn.push(weights.lstm(&name, t.emit_dim, t.emit_dim)?);
+        }
+        let embedding_dim = t.embedding_dim;
+        Ok(Self { tokens, embedding_dim, context_input, state_rnn, heard_input, emit_rnn })
     }
 
     fn layers(&self) -> impl Iterator<Item = &Lstm> {
@@ -80,8 +90,9 @@ impl RecurrentNets {
     }
 
     pub fn num_parameters(&self) -> usize {
-        let context = self.context_input.as_ref().map_or(0, |m| m.inputs() * m.outputs());
-        context + self.layers().map(Lstm::num_parameters).sum::<usize>()
+        let contexts = self.context_input.iter().chain([&self.heard_input]);
+        let contexts = contexts.map(|m| m.inputs() * m.outputs()).sum::<usize>();
+        contexts + self.layers().map(Lstm::num_parameters).sum::<usize>()
     }
 
     pub fn is_int8(&self) -> bool {
@@ -137,33 +148,67 @@ impl RecurrentNets {
         s.gates.resize(before.tokens.len() * 4 * self.state_rnn[0].hidden(), 0.0);
         self.first_gates_into(before, s);
         let StepScratch { gates, activations, queries, .. } = s;
+        recur(&self.state_rnn[0], 0, before, gates, activations);
         climb(&self.state_rnn, 0, before, gates, activations, next, queries);
     }
 
-    /// From the contexts and queries in `s` to what the output layer reads, `s.emitted` `[batch, emit_dim]`, and the rest of `next`.
+    /// From the queries in `s` to the gates of the emit net's first layer, but for what the contexts add to them.
+    pub fn begin_emission(&self, before: Before<'_>, s: &mut StepScratch) {
+        let StepScratch { gates, activations, queries, .. } = s;
+        let (batch, first) = (before.tokens.len(), &self.emit_rnn[0]);
+        gates.resize(batch * 4 * first.hidden(), 0.0);
+        let queries = Rows { data: queries, stride: first.inputs() };
+        first.project_into(batch, queries, gates, activations);
+        recur(first, self.emit_offset(), before, gates, activations);
+    }
+
+    /// What the output layer would read had nothing been heard, `s.emitted` `[batch, emit_dim]`: from the gates as
+    /// [`Self::begin_emission`] left them, which stay.
+    pub fn emit_unheard(&self, before: Before<'_>, s: &mut StepScratch) {
+        let StepScratch { gates, activations, emitted, unheard_gates, unheard_states, .. } = s;
+        unheard_gates.clone_from(gates);
+        unheard_states.resize(before.tokens.len() * before.stride, 0.0);
+        let (gates, next) = (unheard_gates, unheard_states);
+        climb(&self.emit_rnn, self.emit_offset(), before, gates, activations, next, emitted);
+    }
+
+    /// From those gates and the contexts in `s` to what the output layer reads, `s.emitted` `[batch, emit_dim]`, and the rest of `next`.
     pub fn emit_into(&self, before: Before<'_>, s: &mut StepScratch, next: &mut [f32]) {
-        let (batch, state_dim) = (before.tokens.len(), self.state_rnn[0].hidden());
-        s.join(state_dim);
-        let joint_dim = s.joint.len() / batch;
+        let context_dim = self.heard_input.inputs();
         if self.context_input.is_some() {
-            let context_dim = joint_dim - state_dim;
             let place = self.recurrent_size()..self.state_size();
             let contexts = s.contexts.chunks_exact(context_dim);
             for (context, row) in contexts.zip(next.chunks_exact_mut(before.stride)) {
                 row[place.clone()].copy_from_slice(context);
             }
         }
-        let StepScratch { gates, activations, joint, emitted, .. } = s;
-        let first = &self.emit_rnn[0];
-        gates.resize(batch * 4 * first.hidden(), 0.0);
-        first.project_into(batch, Rows { data: joint, stride: joint_dim }, gates, activations);
-        let offset = self.state_rnn.len() * 2 * state_dim;
-        climb(&self.emit_rnn, offset, before, gates, activations, next, emitted);
+        let StepScratch { gates, activations, contexts, emitted, .. } = s;
+        let contexts = Rows { data: contexts, stride: context_dim };
+        let sums = RowsMut { data: gates, stride: self.heard_input.outputs() };
+        self.heard_input.accumulate(kernels(), before.tokens.len(), contexts, sums, activations);
+        climb(&self.emit_rnn, self.emit_offset(), before, gates, activations, next, emitted);
+    }
+
+    /// Where the emit net's layers stand in a state row.
+    fn emit_offset(&self) -> usize {
+        self.state_rnn.iter().map(|layer| 2 * layer.hidden()).sum()
     }
 }
 
-/// Steps layers of equal size one on top of the other, the first from `gates`. In the rows of states theirs begin at `offset`; `top`
-/// `[batch, hidden]` is what the last of them puts out.
+/// Adds to the gates of `layer` what its last output adds, which stands at `offset` in the rows of states.
+fn recur(
+    layer: &Lstm,
+    offset: usize,
+    before: Before<'_>,
+    gates: &mut [f32],
+    activations: &mut Activations,
+) {
+    let old = Rows { data: &before.states[offset..], stride: before.stride };
+    layer.recur_into(before.tokens.len(), gates, old, activations);
+}
+
+/// Steps layers of equal size one on top of the other, the first from its complete `gates`. In the rows of states theirs begin at
+/// `offset`; `top` `[batch, hidden]` is what the last of them puts out.
 fn climb(
     layers: &[Lstm],
     mut offset: usize,
@@ -180,10 +225,11 @@ fn climb(
         if !below.is_empty() {
             let below = Rows { data: &next[below.start..], stride };
             layer.project_into(batch, below, gates, activations);
+            recur(layer, offset, before, gates, activations);
         }
         let old = Rows { data: &states[offset..], stride };
         let mut new = RowsMut { data: &mut next[offset..], stride };
-        layer.step_into(batch, gates, old, &mut new, activations);
+        layer.cells_into(batch, gates, old, &mut new);
         below = offset..offset + layer.hidden();
         offset += 2 * layer.hidden();
     }

@@ -1,6 +1,7 @@
 //! Block-synchronous beam search.
 
 mod confirm;
+mod rows;
 mod select;
 mod support;
 
@@ -12,7 +13,7 @@ use super::hypothesis::{History, NONE, Path};
 use super::look_ahead::LookAhead;
 use super::recall::{Recall, RecallScratch};
 use super::states::StatePool;
-use super::{Constraint, Hypothesis, Search, StepBatch, Word, bias_gains};
+use super::{Constraint, Hypothesis, Search, StepBatch, StepRows, Word, bias_gains};
 use crate::config::SearchConfig;
 use crate::lm::NgramLm;
 use crate::tokens::TokenId;
@@ -132,34 +133,9 @@ impl BeamSearch {
         self.closed.push(path);
     }
 
-    /// Gives every active hypothesis its row. Equal tokens mean equal states, so homophones share one.
-    fn assign_rows(&mut self) {
-        self.rows.clear();
-        self.num_rows = 0;
-        for (i, path) in self.active.iter().enumerate() {
-            let equal = self.active[..i].iter().position(|p| p.tokens_hash == path.tokens_hash);
-            self.rows.push(equal.map_or(self.num_rows as u32, |i| self.rows[i]));
-            self.num_rows += usize::from(equal.is_none());
-        }
-    }
-
-    /// Active hypotheses that are the first with their row, in the order of rows.
-    fn row_owners(&self) -> impl Iterator<Item = &Path> {
-        let mut next = 0;
-        let mut first = move |row: u32| {
-            let first = row == next;
-            next += u32::from(first);
-            first
-        };
-        self.active
-            .iter()
-            .zip(&self.rows)
-            .filter(move |(_, row)| first(**row))
-            .map(|(path, _)| path)
-    }
-
     /// Gathers what the active hypotheses can become.
-    fn expand(&self, log_probs: &[f32], may_emit: bool, scratch: &mut SearchScratch) {
+    fn expand(&self, rows: StepRows<'_>, may_emit: bool, scratch: &mut SearchScratch) {
+        let StepRows { log_probs, internal_lm, .. } = rows;
         let SearchScratch { candidates, look_ahead, gains, .. } = scratch;
         let num_tokens = log_probs.len() / self.num_rows;
         let (block, end_of_block, hotwords, recall) =
@@ -169,9 +145,22 @@ impl BeamSearch {
             bias_gains(log_probs[end_of_block as usize], self.config.end_of_block_bias)
         }));
         let steps = (0..).zip(&self.active).zip(&self.rows).map(|((parent, path), row)| {
-            let log_probs = &log_probs[*row as usize * num_tokens..][..num_tokens];
+            let place = *row as usize * num_tokens..(*row as usize + 1) * num_tokens;
+            let log_probs = &log_probs[place.clone()];
+            let internal_lm = internal_lm.get(place).unwrap_or_default();
             let (closing, gain) = gains[*row as usize];
-            Step { path, parent, log_probs, block, end_of_block, closing, gain, hotwords, recall }
+            Step {
+                path,
+                parent,
+                log_probs,
+                internal_lm,
+                block,
+                end_of_block,
+                closing,
+                gain,
+                hotwords,
+                recall,
+            }
         });
         candidates.clear();
         let best = self.closed.iter().map(|p| p.score).fold(f32::NEG_INFINITY, f32::max);
@@ -258,16 +247,19 @@ impl Search for BeamSearch {
             self.pool.get_into(path.state, &mut batch.states);
             batch.tokens.push(path.token);
         }
+        if self.config.internal_lm_weight > 0.0 && self.constraint.lm().is_some() {
+            batch.wants_internal_lm = Some(self.end_of_block);
+        }
     }
 
-    fn absorb(&mut self, next: &[f32], log_probs: &[f32], scratch: &mut SearchScratch) {
+    fn absorb(&mut self, rows: StepRows<'_>, scratch: &mut SearchScratch) {
         if self.closed.capacity() == 0 {
             self.closed = scratch.spare.pop().unwrap_or_default();
         }
         self.steps += 1;
-        self.expand(log_probs, self.steps < self.max_steps, scratch);
+        self.expand(rows, self.steps < self.max_steps, scratch);
         self.select(scratch);
-        self.accept(next, scratch);
+        self.accept(rows.next, scratch);
         if self.active.is_empty() {
             scratch.spare.push(std::mem::take(&mut self.active));
             self.end_block(scratch);

@@ -34,6 +34,25 @@ fn the_token_prior_is_taken_back_with_its_context() {
     close(score(0.5, golden().with_prior(prior)) - plain, 0.5 * costs as f64 / 16.0);
 }
 
+/// "b", then "e", as above: what the network expected unheard is taken back at weight 0.5, token by token, where there is a language model.
+#[test]
+fn the_internal_language_model_is_taken_back_where_there_is_another() {
+    let t = phones();
+    let (b, i) = (t.id("B").unwrap() as usize, t.id("I_E").unwrap() as usize);
+    let rows = [b, i, i, 0].map(|token| row(&[(token, 1.0)], t.len()));
+    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    let score = |internal_lm_weight: f32, constraint: Constraint| {
+        let config = SearchConfig { internal_lm_weight, ..config(4) };
+        let mut search = BeamSearch::new(&config, constraint, 0);
+        run(&mut search, &[&rows], 4);
+        search.n_best(1).remove(0).score
+    };
+    let expected = unheard(b, 1) + unheard(i, 2) + unheard(i, 3);
+    let gained = score(0.5, golden()) - score(0.0, golden());
+    close(gained, -0.5 * f64::from(expected));
+    close(score(0.5, Constraint::Free), score(0.0, Constraint::Free));
+}
+
 #[test]
 fn a_language_model_of_another_lexicon_is_refused() {
     let t = phones();

@@ -24,7 +24,7 @@ fn wide_beam_sums_over_all_alignments() {
             continue;
         }
         let (mut next, mut log_probs) = (vec![0.0; 2], vec![0.0; 3]);
-        network(block).step_into(&state, &[token], &mut next, &mut log_probs);
+        network(block).step_into(&state, &[token], StepOutput::new(&mut next, &mut log_probs));
         for (t, p) in (0_u32..).zip(&log_probs) {
             let score = score + f64::from(*p);
             let mut longer: Vec<u32> = string.clone();

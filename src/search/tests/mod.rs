@@ -21,6 +21,7 @@ fn config(beam_size: usize) -> SearchConfig {
         end_of_block_bias: 0.0,
         prune_log_prob: 1e6,
         prior_weight: 0.0,
+        internal_lm_weight: 0.0,
         neural_weight: 0.0,
         pronunciation_weight: 0.5,
         merge_tokens: 0,
@@ -34,6 +35,11 @@ fn row(likely: &[(usize, f32)], num_tokens: usize) -> Vec<f32> {
         row[*token] = *p;
     }
     row
+}
+
+/// What [`Table`] thinks of a token, had nothing been heard, before the block's token number `count`, from 1.
+fn unheard(token: usize, count: usize) -> f32 {
+    -(0.125 * token as f32 + 0.5 * count as f32)
 }
 
 /// A network as a table: `rows[block][n][token]` is the probability of `token` after n tokens in the block. The state counts them.
@@ -51,22 +57,26 @@ impl StepScorer for Table<'_> {
         1 + NUM_PLACES
     }
 
-    fn step_into(
-        &mut self,
-        states: &[f32],
-        tokens: &[TokenId],
-        next: &mut [f32],
-        log_probs: &mut [f32],
-    ) {
+    fn step_into(&mut self, states: &[f32], tokens: &[TokenId], out: StepOutput<'_>) {
+        let StepOutput { next, log_probs, internal_lm } = out;
         let rows = log_probs.chunks_exact_mut(self.num_tokens());
         let size = self.state_size();
-        let (states, next) = (states.chunks_exact(size), next.chunks_exact_mut(size));
-        for (((state, token), next), out) in states.zip(tokens).zip(next).zip(rows) {
+        let states = states.chunks_exact(size).zip(next.chunks_exact_mut(size));
+        for (((state, next), token), out) in states.zip(tokens).zip(rows) {
             let emitted = if *token == 0 { 0.0 } else { state[0] };
             // The token to come begins as many frames before the end of the block as there are tokens, and lasts a quarter frame.
             next.copy_from_slice(&[emitted + 1.0, -emitted - 1.0, -emitted - 0.75]);
             let row = self.rows[self.block][emitted as usize];
             out.iter_mut().zip(row).for_each(|(out, p)| *out = p.ln());
+        }
+        // Had nothing been heard, all tokens but the end of the block are less likely the higher they are and the more were read.
+        if let Some((end_of_block, internal_lm)) = internal_lm {
+            let rows = internal_lm.chunks_exact_mut(self.num_tokens());
+            for (row, next) in rows.zip(next.chunks_exact(size)) {
+                let count = next[0] as usize;
+                (0..).zip(row.iter_mut()).for_each(|(token, out)| *out = unheard(token, count));
+                row[end_of_block as usize] = f32::NEG_INFINITY;
+            }
         }
     }
 }
@@ -97,13 +107,8 @@ impl StepScorer for Noise {
         2 + NUM_PLACES
     }
 
-    fn step_into(
-        &mut self,
-        states: &[f32],
-        tokens: &[TokenId],
-        next: &mut [f32],
-        log_probs: &mut [f32],
-    ) {
+    fn step_into(&mut self, states: &[f32], tokens: &[TokenId], out: StepOutput<'_>) {
+        let StepOutput { next, log_probs, .. } = out;
         self.steps += tokens.len();
         let rows = log_probs.chunks_exact_mut(self.num_tokens);
         for (((state, token), next), out) in
