@@ -86,7 +86,7 @@ if [ -n "$default" ]; then
 elif ! command -v python3 > /dev/null; then
     skip "other people's parsers on our results: no python3"
 else
-    parsers=$(python3_with "import pytest, pysubs2, webvtt, meeteval, jsonschema" tests/formats/requirements.txt venv-formats)
+    parsers=$(python3_with "import pytest, pysubs2, webvtt, meeteval, jsonschema, pyte" tests/formats/requirements.txt venv-formats)
     if [ -n "$parsers" ]; then
         VIVAVOCE="$program" PYTHONDONTWRITEBYTECODE=1 step "$parsers" -m pytest -q -p no:cacheprovider tests/formats
     else

@@ -14,6 +14,14 @@ use crate::cli::say;
 /// A single file below this is done before a bar can be read.
 const LONG_BYTES: u64 = 500_000;
 
+/// Narrower terminals, which may change while they are drawn on, show less.
+const COLUMNS_WITH_FILES: u16 = 36;
+const COLUMNS_WITH_AUDIO: u16 = 60;
+
+fn columns() -> u16 {
+    console::Term::stderr().size().1
+}
+
 /// A bar that grows with the bytes of the files, since their lengths are known before they are opened.
 pub struct Progress {
     bar: ProgressBar,
@@ -36,22 +44,24 @@ impl Progress {
         let (heard_ms, done) = (Arc::<AtomicU64>::default(), Arc::<AtomicUsize>::default());
         let bar = if shown { ProgressBar::new(bytes.iter().sum()) } else { ProgressBar::hidden() };
         // Within 80 columns; the bar takes what is left.
-        let template = if entries.len() > 1 {
-            "{wide_bar} {files} files  {audio}  {speed}  {left} left"
-        } else {
-            "{wide_bar} {audio}  {speed}  {left} left"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        if let Ok(style) =
+            ProgressStyle::with_template("{wide_bar} {files}{audio}{speed}  {left} left")
+        {
             let (all, done) = (entries.len(), done.clone());
             let (heard, heard_too) = (heard_ms.clone(), heard_ms.clone());
             let style = style
                 .with_key("files", move |_: &ProgressState, out: &mut dyn Write| {
-                    let _ = write!(out, "{}/{all}", done.load(Ordering::Relaxed));
+                    if all > 1 && columns() >= COLUMNS_WITH_FILES {
+                        let _ = write!(out, "{}/{all} files  ", done.load(Ordering::Relaxed));
+                    }
                 })
                 .with_key("audio", move |state: &ProgressState, out: &mut dyn Write| {
+                    if columns() < COLUMNS_WITH_AUDIO {
+                        return;
+                    }
                     let audio_s = heard.load(Ordering::Relaxed) as f64 / 1000.0;
                     let all_s = audio_s / f64::from(state.fraction().max(1e-6));
-                    let _ = write!(out, "{} of {}", clock(audio_s), clock(all_s));
+                    let _ = write!(out, "{} of {}  ", clock(audio_s), clock(all_s));
                 })
                 .with_key("speed", move |state: &ProgressState, out: &mut dyn Write| {
                     let audio_s = heard_too.load(Ordering::Relaxed) as f64 / 1000.0;
