@@ -1,5 +1,6 @@
 //! Tensors of a safetensors file, checked and brought to what they are computed in.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
@@ -50,6 +51,12 @@ impl Matrix {
                 Self::Widened(select(values, inputs, columns), scales.clone())
             }
         }
+    }
+
+    /// Some of the columns, for the kernels.
+    pub fn pack_columns(&self, inputs: usize, columns: Range<usize>) -> PackedMatrix {
+        let width = columns.len();
+        self.columns(inputs, &columns.collect::<Vec<_>>()).pack(width)
     }
 
     /// For the kernels.

@@ -86,7 +86,7 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
     let phones = arguments.phones.then(|| Pronunciations::new(&recognizer)).transpose()?;
     let bar = ProgressBar::new(utterances.iter().map(|u| u.expected_ms).sum());
     if let Ok(style) =
-        ProgressStyle::with_template("{bar:30} {percent}% {elapsed} of {duration}  {msg}")
+        ProgressStyle::with_template("{wide_bar} {percent}% {elapsed} of {duration}  {msg}")
     {
         bar.set_style(style);
     }

@@ -29,12 +29,12 @@ pub(super) fn load(config: &ModelConfig, weights: &Weights<'_>) -> Result<Attent
             ScoreKind::Concat => {
                 let columns = state + encoder;
                 let joint = weights.matrix(&named("concat.weight"), dim, columns)?;
-                let part = |from: usize, to: usize| {
-                    joint.columns(columns, &(from..to).collect::<Vec<_>>()).pack(to - from)
-                };
                 let bias = tensor("concat.bias", &[dim])?;
-                key = Keys::Linear(Linear::from_packed(part(state, columns), vec![0.0; dim]));
-                query = Some(Linear::from_packed(part(0, state), bias));
+                key = Keys::Linear(Linear::from_packed(
+                    joint.pack_columns(columns, state..columns),
+                    vec![0.0; dim],
+                ));
+                query = Some(Linear::from_packed(joint.pack_columns(columns, 0..state), bias));
             }
             ScoreKind::General => {
                 let outputs = heads * encoder;

@@ -117,7 +117,7 @@ impl Lstm {
     pub fn cells_into(
         &self,
         batch: usize,
-        gates: &mut [f32],
+        gates: &[f32],
         states: Rows<'_>,
         next: &mut RowsMut<'_>,
     ) {

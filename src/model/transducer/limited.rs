@@ -6,7 +6,8 @@
 use super::{Before, StepScratch};
 use crate::config::TransducerConfig;
 use crate::error::Result;
-use crate::nn::Linear;
+use crate::nn::kernels::kernels;
+use crate::nn::{Linear, PackedMatrix, Rows, RowsMut};
 use crate::weights::Weights;
 
 /// `relu(W [embeddings of the last tokens])` before attention, `relu(W [context; that])` after it.
@@ -16,6 +17,8 @@ pub(super) struct LimitedNets {
     tables: Vec<f32>,
     history: usize,
     state_dim: usize,
+    /// After attention: the context's part, and the query's, which has the bias.
+    heard: PackedMatrix,
     emit: Linear,
     num_parameters: usize,
 }
@@ -51,10 +54,14 @@ impl LimitedNets {
                 }
             }
         }
-        let emit =
-            weights.linear("transducer.emit_net", config.emit_dim, context_dim + state_dim)?;
-        let num_parameters = weight.len() + bias.len() + emit.num_parameters();
-        Ok(Self { tables, history, state_dim, emit, num_parameters })
+        let width = context_dim + state_dim;
+        let matrix = weights.matrix("transducer.emit_net.weight", config.emit_dim, width)?;
+        let heard = matrix.pack_columns(width, 0..context_dim);
+        let emit_bias = weights.tensor("transducer.emit_net.bias", &[config.emit_dim])?;
+        let emit = Linear::from_packed(matrix.pack_columns(width, context_dim..width), emit_bias);
+        let num_parameters =
+            weight.len() + bias.len() + heard.inputs() * heard.outputs() + emit.num_parameters();
+        Ok(Self { tables, history, state_dim, heard, emit, num_parameters })
     }
 
     pub fn num_parameters(&self) -> usize {
@@ -93,21 +100,26 @@ impl LimitedNets {
         }
     }
 
-    /// What the output layer would read had nothing been heard, `s.emitted` `[batch, emit_dim]`: from the queries in `s` and no context.
-    pub fn emit_unheard(&self, batch: usize, s: &mut StepScratch) {
-        s.unheard_states.clear();
-        s.unheard_states.resize(s.contexts.len(), 0.0);
-        std::mem::swap(&mut s.contexts, &mut s.unheard_states);
-        self.emit_into(batch, s);
-        std::mem::swap(&mut s.contexts, &mut s.unheard_states);
+    /// From the queries in `s` to the sums of the layer after attention, but for what the contexts add to them.
+    pub fn begin_emission(&self, batch: usize, s: &mut StepScratch) {
+        let StepScratch { gates, queries, activations, .. } = s;
+        gates.resize(batch * self.emit.outputs(), 0.0);
+        self.emit.forward_into(batch, queries, gates, activations);
     }
 
-    /// From the contexts and queries in `s` to what the output layer reads, `s.emitted` `[batch, emit_dim]`.
+    /// What the output layer would read had nothing been heard, `s.emitted` `[batch, emit_dim]`: from the sums as
+    /// [`Self::begin_emission`] left them, which stay.
+    pub fn emit_unheard(s: &mut StepScratch) {
+        s.emitted.clone_from(&s.gates);
+        relu(&mut s.emitted);
+    }
+
+    /// From those sums and the contexts in `s` to what the output layer reads, `s.emitted` `[batch, emit_dim]`.
     pub fn emit_into(&self, batch: usize, s: &mut StepScratch) {
-        s.join(self.state_dim);
-        let StepScratch { joint, emitted, activations, .. } = s;
-        emitted.resize(batch * self.emit.outputs(), 0.0);
-        self.emit.forward_into(batch, joint, emitted, activations);
-        relu(emitted);
+        let StepScratch { gates, contexts, activations, .. } = s;
+        let contexts = Rows { data: contexts, stride: self.heard.inputs() };
+        let sums = RowsMut { data: gates, stride: self.heard.outputs() };
+        self.heard.accumulate(kernels(), batch, contexts, sums, activations);
+        Self::emit_unheard(s);
     }
 }

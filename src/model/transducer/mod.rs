@@ -2,6 +2,7 @@
 
 mod limited;
 mod recurrent;
+mod stack;
 
 use super::attention;
 use crate::attention::{Attention, AttentionScratch, BlockView};
@@ -56,7 +57,6 @@ pub struct StepScratch {
     embedded: Vec<f32>,
     gates: Vec<f32>,
     pub(super) contexts: Vec<f32>,
-    joint: Vec<f32>,
     /// States of rows some of which start anew.
     fresh: Vec<f32>,
     /// Outputs of the net before attention.
@@ -74,19 +74,6 @@ impl StepScratch {
     /// Keeps the attention weights of every step from now on, those of its last row.
     pub fn watch(&mut self) {
         self.attention.watch();
-    }
-
-    /// `joint`: the context of every row and what it was asked by, a query of `width`.
-    fn join(&mut self, width: usize) {
-        let rows = self.queries.len() / width;
-        let context_dim = self.contexts.len() / rows;
-        self.joint.clear();
-        for (context, query) in
-            self.contexts.chunks_exact(context_dim).zip(self.queries.chunks_exact(width))
-        {
-            self.joint.extend_from_slice(context);
-            self.joint.extend_from_slice(query);
-        }
     }
 }
 
@@ -211,13 +198,14 @@ impl Transducer {
         }
         scratch.contexts.resize(batch * self.attention.dim(), 0.0);
         self.attend(batch, states, views, scratch, next);
-        if let Nets::Recurrent(nets) = &self.nets {
-            nets.begin_emission(before, scratch);
+        match &self.nets {
+            Nets::Recurrent(nets) => nets.begin_emission(before, scratch),
+            Nets::Limited(nets) => nets.begin_emission(batch, scratch),
         }
         if let Some((end_of_block, internal_lm)) = internal_lm {
             match &self.nets {
                 Nets::Recurrent(nets) => nets.emit_unheard(before, scratch),
-                Nets::Limited(nets) => nets.emit_unheard(batch, scratch),
+                Nets::Limited(_) => LimitedNets::emit_unheard(scratch),
             }
             let StepScratch { emitted, activations, .. } = scratch;
             self.output.forward_into(batch, emitted, internal_lm, activations);

@@ -2,12 +2,19 @@ use super::states::StatePool;
 use super::*;
 use crate::lm::{NeuralLm, NeuralScratch, TokenPrior};
 
-/// "b", then "e", in one block by a network that has no doubts: B, `I_E`, `I_E`. A bigram prior of cost 10 c + t sixteenths of a nat
+/// Tokens B and `I_E`, and "b", then "e", in one block by a network that has no doubts: B, `I_E`, `I_E`.
+fn sure(t: &TokenTable) -> (usize, usize, [Vec<f32>; 4]) {
+    let (b, i) = (t.id("B").unwrap() as usize, t.id("I_E").unwrap() as usize);
+    (b, i, [b, i, i, 0].map(|token| row(&[(token, 1.0)], t.len())))
+}
+
+/// "b", then "e", by a network that has no doubts. A bigram prior of cost 10 c + t sixteenths of a nat
 /// for token t after c (one more than the token before, 0 at the start) is taken back at weight 0.5.
 #[test]
 fn the_token_prior_is_taken_back_with_its_context() {
     let t = phones();
-    let (b, i) = (t.id("B").unwrap() as usize, t.id("I_E").unwrap() as usize);
+    let (b, i, rows) = sure(&t);
+    let rows = rows.each_ref().map(Vec::as_slice);
     let mut prior = b"VVPR".to_vec();
     for field in [1, 2, t.len() as u32] {
         prior.extend(field.to_le_bytes());
@@ -16,8 +23,6 @@ fn the_token_prior_is_taken_back_with_its_context() {
         prior.extend((0..t.len()).map(|token| (10 * context + token) as u8));
     }
     let prior = Arc::new(TokenPrior::from_bytes(prior, t.len()).unwrap());
-    let rows = [b, i, i, 0].map(|token| row(&[(token, 1.0)], t.len()));
-    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
     let score = |prior_weight: f32, constraint: Constraint| {
         let config = SearchConfig { prior_weight, ..config(4) };
         let mut search = BeamSearch::new(&config, constraint, 0);
@@ -38,9 +43,8 @@ fn the_token_prior_is_taken_back_with_its_context() {
 #[test]
 fn the_internal_language_model_is_taken_back_where_there_is_another() {
     let t = phones();
-    let (b, i) = (t.id("B").unwrap() as usize, t.id("I_E").unwrap() as usize);
-    let rows = [b, i, i, 0].map(|token| row(&[(token, 1.0)], t.len()));
-    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    let (b, i, rows) = sure(&t);
+    let rows = rows.each_ref().map(Vec::as_slice);
     let score = |internal_lm_weight: f32, constraint: Constraint| {
         let config = SearchConfig { internal_lm_weight, ..config(4) };
         let mut search = BeamSearch::new(&config, constraint, 0);
@@ -66,9 +70,8 @@ fn a_language_model_of_another_lexicon_is_refused() {
 #[test]
 fn a_neural_model_has_its_share_in_the_probability_of_a_word() {
     let t = phones();
-    let (b, i) = (t.id("B").unwrap() as usize, t.id("I_E").unwrap() as usize);
-    let rows = [b, i, i, 0].map(|token| row(&[(token, 1.0)], t.len()));
-    let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    let (_, _, rows) = sure(&t);
+    let rows = rows.each_ref().map(Vec::as_slice);
     let score = |neural_weight: f32, constraint: Constraint| {
         let config = SearchConfig { neural_weight, ..config(4) };
         let mut search = BeamSearch::new(&config, constraint, 0);
