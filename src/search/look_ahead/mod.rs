@@ -9,11 +9,13 @@ use foldhash::fast::RandomState;
 use crate::lexicon::{Lexicon, NodeId, PrefixTree, ROOT, WordId};
 use crate::lm::{LmState, NgramLm};
 
-/// Entries of all tables together, and tables; when there are more, those go that were not wanted since it happened last.
-const MAX_ENTRIES: usize = 1 << 20;
+/// Entries of all tables together, and tables; when there are more, only those stay that were wanted last, half as many.
+const MAX_ENTRIES: usize = 3 << 18;
 const MAX_TABLES: usize = 1 << 16;
 /// Entries whose first node and highest value are kept apart: nodes of a run fill a cache line.
 const RUN: usize = 16;
+/// Tables hold log-probabilities in parts of a nat, so many; what is nearer is the same to look-ahead.
+const PARTS: f32 = 1024.0;
 
 /// Where the words of a tree end, and what they are worth without context.
 #[derive(Debug)]
@@ -75,50 +77,56 @@ fn words_of(tree: &PrefixTree, num_words: usize) -> (Vec<u32>, Vec<NodeId>) {
 struct Table {
     /// Nodes at which words end, sorted.
     nodes: Box<[NodeId]>,
-    /// The log-probabilities of these words.
-    values: Box<[f32]>,
+    /// The log-probabilities of these words, times [`PARTS`].
+    values: Box<[i16]>,
     /// By run of entries: its first node, its best value.
-    runs: Box<[(NodeId, f32)]>,
+    runs: Box<[(NodeId, i16)]>,
     backoff: f32,
-    /// The [`LookAhead::round`] in which it was last wanted.
-    round: u32,
+    /// How many tables had been made when it was last wanted.
+    wanted: u64,
 }
 
 impl Table {
     /// What may come after word `before`; `gathered` is room to work in.
-    fn of(words: &WordNodes, lm: &NgramLm, before: u32, gathered: &mut Vec<(NodeId, f32)>) -> Self {
+    fn of(words: &WordNodes, lm: &NgramLm, before: u32, gathered: &mut Vec<(NodeId, i16)>) -> Self {
         gathered.clear();
         for (word, log_prob) in lm.successors(before) {
             let log_prob = log_prob + words.boosts.get(&word).copied().unwrap_or(0.0);
-            gathered.extend(words.of(word).iter().map(|node| (*node, log_prob)));
+            let value = (log_prob * PARTS).round() as i16;
+            gathered.extend(words.of(word).iter().map(|node| (*node, value)));
         }
         gathered.sort_unstable_by_key(|entry| entry.0);
         Self {
             nodes: gathered.iter().map(|entry| entry.0).collect(),
             values: gathered.iter().map(|entry| entry.1).collect(),
-            runs: gathered.chunks(RUN).map(|run| (run[0].0, highest(run))).collect(),
+            runs: gathered.chunks(RUN).map(|run| (run[0].0, of_runs(run))).collect(),
             backoff: lm.word_backoff(before),
-            round: 0,
+            wanted: 0,
         }
     }
 }
 
-fn highest(entries: &[(NodeId, f32)]) -> f32 {
-    entries.iter().map(|entry| entry.1).fold(f32::NEG_INFINITY, f32::max)
+/// The highest value, or the lowest there is.
+fn highest(values: impl Iterator<Item = i16>) -> i16 {
+    values.fold(i16::MIN, i16::max)
+}
+
+fn of_runs(runs: &[(NodeId, i16)]) -> i16 {
+    highest(runs.iter().map(|run| run.1))
 }
 
 /// Tables by lexicon and the word before, made when they are first wanted. One serves any number of streams.
 #[derive(Debug, Default)]
 pub(super) struct LookAhead {
-    tables: HashMap<Key, Table, RandomState>,
-    /// So often tables had to go.
-    round: u32,
+    tables: HashMap<Key, Box<Table>, RandomState>,
+    /// Tables made so far, those that are gone among them.
+    num_made: u64,
     /// The lexicons of the tables. Held on to, though not kept alive, so that no other takes the address of one.
     lexicons: HashMap<usize, Weak<WordNodes>>,
     /// Entries of all tables.
     num_entries: usize,
     /// Those of the table that is being made.
-    gathered: Vec<(NodeId, f32)>,
+    gathered: Vec<(NodeId, i16)>,
 }
 
 /// Address of a lexicon's nodes, and the word before.
@@ -129,8 +137,8 @@ type Key = (usize, u32);
 pub(super) struct Expected<'a> {
     tree: &'a PrefixTree,
     nodes: &'a [NodeId],
-    values: &'a [f32],
-    runs: &'a [(NodeId, f32)],
+    values: &'a [i16],
+    runs: &'a [(NodeId, i16)],
     unigram: &'a [f32],
     backoff: f32,
 }
@@ -165,17 +173,18 @@ impl Expected<'_> {
 
     /// The best log-probability of the words below `node`, of which entries `from..to` were seen.
     fn best(&self, node: NodeId, (from, to): (usize, usize)) -> f32 {
-        self.highest(from, to).max(self.unigram[node as usize] + self.backoff)
+        let unseen = self.unigram[node as usize] + self.backoff;
+        if from == to { unseen } else { unseen.max(f32::from(self.highest(from, to)) / PARTS) }
     }
 
-    /// The highest log-probability of entries `from..to`.
-    fn highest(&self, from: usize, to: usize) -> f32 {
-        let high = |values: &[f32]| values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    /// The highest value of entries `from..to`.
+    fn highest(&self, from: usize, to: usize) -> i16 {
+        let high = |values: &[i16]| highest(values.iter().copied());
         let (whole, rest) = (from.next_multiple_of(RUN), to / RUN * RUN);
         if whole >= rest {
             return high(&self.values[from..to]);
         }
-        let inner = highest(&self.runs[whole / RUN..rest / RUN]);
+        let inner = of_runs(&self.runs[whole / RUN..rest / RUN]);
         inner.max(high(&self.values[from..whole])).max(high(&self.values[rest..to]))
     }
 }
@@ -221,33 +230,38 @@ impl LookAhead {
         };
         self.make_room();
         let key = (Arc::as_ptr(words).addr(), state.last_word());
-        let Self { tables, round, lexicons, num_entries, gathered } = self;
+        let Self { tables, num_made, lexicons, num_entries, gathered } = self;
         let table = tables.entry(key).or_insert_with(|| {
             lexicons.entry(key.0).or_insert_with(|| Arc::downgrade(words));
-            let table = Table::of(words, lm, key.1, gathered);
+            let table = Box::new(Table::of(words, lm, key.1, gathered));
             *num_entries += table.nodes.len();
+            *num_made += 1;
             table
         });
-        table.round = *round;
-        let Table { nodes, values, runs, backoff, .. } = table;
+        table.wanted = *num_made;
+        let Table { nodes, values, runs, backoff, .. } = &**table;
         Expected { tree, nodes, values, runs, unigram, backoff: *backoff }
     }
 
-    /// If there are too many tables, drops those that were not wanted since the last time; all, if that leaves more than half.
+    /// If there are too many tables, drops those that were not wanted for longest, until half of what may be is left.
     fn make_room(&mut self) {
         if self.num_entries <= MAX_ENTRIES && self.tables.len() <= MAX_TABLES {
             return;
         }
-        let round = self.round;
-        self.tables.retain(|_, table| table.round == round);
+        let tables = self.tables.values().map(|table| (table.wanted, table.nodes.len()));
+        let mut tables: Vec<_> = tables.collect();
+        tables.sort_unstable_by_key(|(wanted, _)| std::cmp::Reverse(*wanted));
+        let mut left = 0;
+        let fits = |(place, (_, entries)): (usize, &(u64, usize))| {
+            left += entries;
+            left <= MAX_ENTRIES / 2 && place < MAX_TABLES / 2
+        };
+        let num_left = tables.iter().enumerate().map(fits).take_while(|fits| *fits).count();
+        let first_to_go = tables.get(num_left).map_or(0, |(wanted, _)| *wanted);
+        self.tables.retain(|_, table| table.wanted > first_to_go);
         self.num_entries = self.tables.values().map(|table| table.nodes.len()).sum();
-        if self.num_entries > MAX_ENTRIES / 2 || self.tables.len() > MAX_TABLES / 2 {
-            self.tables.clear();
-            self.num_entries = 0;
-        }
         let used: HashSet<_> = self.tables.keys().map(|key| key.0).collect();
         self.lexicons.retain(|lexicon, _| used.contains(lexicon));
-        self.round += 1;
     }
 }
 

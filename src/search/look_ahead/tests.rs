@@ -36,7 +36,7 @@ fn tables_equal_the_definition() {
         let backoff = lm.word_backoff(state.last_word());
         for node in 1..tree.num_nodes() as NodeId {
             let below = (node..tree.end(node)).flat_map(|n| tree.words(n)).map(|w| w.word);
-            let known = |word| seen.get(&word).map(|p| p + boost(word));
+            let known = |word| seen.get(&word).map(|p| ((p + boost(word)) * PARTS).round() / PARTS);
             let each = below.map(|word| known(word).unwrap_or(f32::MIN).max(value(word) + backoff));
             let expected = each.fold(f32::NEG_INFINITY, f32::max);
             let found = look_ahead.after(&words, tree, Some(&lm), state);
@@ -80,21 +80,50 @@ fn tables_of_a_lexicon_that_is_gone_serve_no_other() {
     assert_eq!(look_ahead.tables.len(), 100);
 }
 
+/// Of many lists of words, one is wanted again and again: its table is made once, however many others come and go.
+#[test]
+fn a_table_that_is_wanted_stays() {
+    let tokens = TokenTable::parse("<e>\nA\nA_E\n").unwrap();
+    let entry = Entry { word: "a".into(), tokens: vec![2], cost: 0.0 };
+    let lexicon = Lexicon::from_entries(&[entry], &tokens).unwrap();
+    let lm = include_bytes!("../../../tests/golden/lm-tiny.bin").as_slice();
+    let lm = NgramLm::from_bytes(lm).unwrap();
+    let list = || Arc::new(WordNodes::new(&lexicon, |_| 0.0, HashMap::new()));
+    let mut look_ahead = LookAhead::default();
+    let mut want = |words: &Arc<WordNodes>| {
+        look_ahead.after(words, lexicon.tree(), Some(&lm), lm.start());
+        (look_ahead.num_made, look_ahead.tables.len())
+    };
+    let wanted = list();
+    let mut others = Vec::new();
+    for i in 0..MAX_TABLES as u64 * 2 {
+        others.push(list());
+        want(&others[i as usize]);
+        let (num_made, num_tables) = want(&wanted);
+        assert_eq!(num_made, i + 2);
+        assert!(num_tables <= MAX_TABLES + 1);
+    }
+    // The latest of the others are still there, the first are not.
+    let all = want(&wanted).0;
+    assert_eq!(want(&others[others.len() - 100]).0, all);
+    assert_eq!(want(&others[0]).0, all + 1);
+}
+
 #[test]
 fn places_and_the_best_of_any_range_are_found_through_runs() {
     let tree = Lexicon::from_entries(&[], &TokenTable::parse("<e>\nA\nA_E\n").unwrap());
     let tree = tree.unwrap().tree().clone();
     // Two words end at each node; every other node has none.
     let entries: Vec<_> =
-        (0..6 * RUN as u32 - 3).map(|i| (i / 2 * 2, -((i * 37 % 101) as f32))).collect();
+        (0..6 * RUN as u32 - 3).map(|i| (i / 2 * 2, -((i * 37 % 101) as i16))).collect();
     let (nodes, values): (Vec<_>, Vec<_>) = entries.iter().copied().unzip();
-    let runs: Vec<_> = entries.chunks(RUN).map(|run| (run[0].0, highest(run))).collect();
+    let runs: Vec<_> = entries.chunks(RUN).map(|run| (run[0].0, of_runs(run))).collect();
     let (nodes, values, runs) = (&nodes[..], &values[..], &runs[..]);
     let expected = Expected { tree: &tree, nodes, values, runs, unigram: &[], backoff: 0.0 };
     for from in 0..=entries.len() {
         for to in from..=entries.len() {
-            let plain = highest(&entries[from..to]);
-            assert!(expected.highest(from, to).total_cmp(&plain).is_eq(), "{from}..{to}");
+            let plain = values[from..to].iter().copied().max().unwrap_or(i16::MIN);
+            assert_eq!(expected.highest(from, to), plain, "{from}..{to}");
             for node in 0..100 {
                 let plain = from + nodes[from..to].partition_point(|entry| *entry < node);
                 assert_eq!(expected.place(node, (from, to)), plain, "{from}..{to} {node}");
