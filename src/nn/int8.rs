@@ -2,7 +2,7 @@
 
 use aligned_vec::avec;
 
-use super::kernels::int8::{GROUP, Int8Tile, MAX_ROWS, ZERO};
+use super::kernels::int8::{Amx, GROUP, Int8Tile, MAX_ROWS, Registers, TILE_ROWS, ZERO};
 use super::kernels::{Kernels, LANES, PANEL};
 use super::rows::{Rows, RowsMut};
 use super::{Aligned, CACHE_LINE_BYTES};
@@ -84,10 +84,12 @@ impl Int8Matrix {
         let RowsMut { data: y, stride: y_stride } = y;
         let padded = self.inputs.next_multiple_of(GROUP);
         let Activations { values, scales } = activations;
-        values.resize(batch * padded, ZERO);
+        let registers = kernels.amx.filter(|_| Amx::suits(batch, padded)).map(|amx| amx.set(batch));
+        let most = registers.as_ref().map_or(TILE_ROWS, Registers::rows);
+        values.resize(batch.next_multiple_of(most) * padded, ZERO);
         scales.resize(batch, 0.0);
-        for (b, (row, scale)) in values.chunks_exact_mut(padded).zip(scales.iter_mut()).enumerate()
-        {
+        let used = values.chunks_exact_mut(padded).zip(scales.iter_mut());
+        for (b, (row, scale)) in used.enumerate() {
             let x = &x.data[b * x.stride..][..self.inputs];
             let (used, rest) = row.split_at_mut(x.len());
             *scale = (kernels.quantize)(x, used);
@@ -95,17 +97,22 @@ impl Int8Matrix {
         }
         let mut sums = [0; MAX_ROWS * PANEL];
         for panel in self.panels() {
-            for row in (0..batch).step_by(MAX_ROWS) {
+            for row in (0..batch).step_by(most) {
+                let rows = most.min(batch - row);
                 let tile = Int8Tile {
                     x: &values[row * padded..],
                     inputs: padded,
-                    rows: MAX_ROWS.min(batch - row),
+                    // Rows beyond the batch are no one's.
+                    rows: if registers.is_some() { most } else { rows },
                     panel: panel.weights,
                     offsets: panel.offsets,
                     width: panel.offsets.len(),
                 };
-                (kernels.int8_tile)(&tile, &mut sums);
-                for (r, sums) in sums.chunks_exact(tile.width).take(tile.rows).enumerate() {
+                match &registers {
+                    Some(registers) => registers.tile(&tile, &mut sums),
+                    None => (kernels.int8_tile)(&tile, &mut sums),
+                }
+                for (r, sums) in sums.chunks_exact(tile.width).take(rows).enumerate() {
                     let y = &mut y[(row + r) * y_stride + panel.first..][..panel.scales.len()];
                     (kernels.add_scaled_sums)(sums, scales[row + r], panel.scales, y);
                 }

@@ -47,9 +47,7 @@ impl Vectors {
     /// Product of the vector at `place` with `values`, which are worth `scale` each.
     fn times(&self, place: usize, values: &[i8], scale: f32) -> f32 {
         let (row, own) = self.row(place);
-        // A sum of whole numbers: its bits do not depend on the order.
-        let sum: i32 = row.iter().zip(values).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
-        sum as f32 * (own * scale)
+        kernels().dot_bytes(row, values) as f32 * (own * scale)
     }
 }
 

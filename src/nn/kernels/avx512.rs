@@ -19,15 +19,23 @@ pub(super) fn table() -> Option<Kernels> {
         half: true,
         tile,
         dot,
+        dot_bytes,
         add_scaled,
         lstm_cell,
         softmax,
         log_softmax,
         layer_norm,
         int8_tile: if int8::vnni::detected() { int8::vnni::tile } else { int8::avx2::tile },
+        amx: None,
         quantize,
         add_scaled_sums,
     })
+}
+
+/// The same beside AMX.
+pub(super) fn table_with_amx() -> Option<Kernels> {
+    let amx = int8::Amx::detected()?;
+    Some(Kernels { name: "avx512, amx", amx: Some(amx), ..table()? })
 }
 
 super::elementwise::elementwise!("avx512f");

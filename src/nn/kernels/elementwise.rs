@@ -62,6 +62,12 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     fold(lanes, a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum())
 }
 
+/// `sum a b` of whole numbers.
+#[inline(always)]
+pub(super) fn dot_bytes(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+}
+
 /// `y += a x`.
 #[inline(always)]
 pub(super) fn add_scaled(a: f32, x: &[f32], y: &mut [f32]) {
@@ -175,6 +181,7 @@ macro_rules! elementwise {
     ($feature:literal) => {
         super::elementwise::instantiate! { $feature:
             dot(a: &[f32], b: &[f32]) -> f32;
+            dot_bytes(a: &[i8], b: &[i8]) -> i32;
             add_scaled(a: f32, x: &[f32], y: &mut [f32]);
             lstm_cell(gates: &[f32], c: &mut [f32], h: &mut [f32]);
             softmax(x: &mut [f32]);

@@ -82,12 +82,15 @@ pub struct Kernels {
     half: bool,
     pub(in crate::nn) tile: fn(&Tile<'_>, &mut [f32]),
     dot: fn(&[f32], &[f32]) -> f32,
+    dot_bytes: fn(&[i8], &[i8]) -> i32,
     add_scaled: fn(f32, &[f32], &mut [f32]),
     lstm_cell: fn(&[f32], &mut [f32], &mut [f32]),
     softmax: fn(&mut [f32]),
     log_softmax: fn(&mut [f32]),
     layer_norm: LayerNormFn,
     pub(in crate::nn) int8_tile: int8::TileFn,
+    /// What multiplies larger tiles of 8 bits.
+    pub(in crate::nn) amx: Option<int8::Amx>,
     pub(in crate::nn) quantize: fn(&[f32], &mut [u8]) -> f32,
     pub(in crate::nn) add_scaled_sums: fn(&[i32], f32, &[f32], &mut [f32]),
 }
@@ -115,7 +118,7 @@ impl Kernels {
     /// All that this machine can run, slowest first.
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
-        let vector = [avx2::table(), avx512::table()];
+        let vector = [avx2::table(), avx512::table(), avx512::table_with_amx()];
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         let vector = [Some(simd128::table())];
         #[cfg(not(any(
@@ -139,6 +142,11 @@ impl Kernels {
     /// `sum a b`.
     pub fn dot(&self, a: &[f32], b: &[f32]) -> f32 {
         (self.dot)(a, b)
+    }
+
+    /// `sum a b`, the same on every machine.
+    pub fn dot_bytes(&self, a: &[i8], b: &[i8]) -> i32 {
+        (self.dot_bytes)(a, b)
     }
 
     /// `y += a x`.

@@ -14,6 +14,7 @@ pub(super) fn table() -> Kernels {
         tile_rows: [4; 4],
         tile,
         int8_tile: int8::simd128::tile,
+        amx: None,
         ..portable::table()
     }
 }

@@ -115,6 +115,10 @@ fn elementwise_functions_give_the_same_bits_everywhere() {
             reference.lstm_cell(&gates, &mut c_ref, &mut h_ref);
             assert_eq!((&c, &h), (&c_ref, &h_ref));
             assert_eq!(kernels.dot(&c, &h).to_bits(), reference.dot(&c, &h).to_bits());
+            let bytes: Vec<i8> = gates.iter().map(|v| (v * 20.0) as i8).collect();
+            let (a, b) = (&bytes[..n], &bytes[n..2 * n]);
+            let sum: i32 = (0..n).map(|i| i32::from(a[i]) * i32::from(b[i])).sum();
+            assert_eq!((kernels.dot_bytes(a, b), reference.dot_bytes(a, b)), (sum, sum));
             let (mut p, mut p_ref) = (c.clone(), c.clone());
             kernels.add_scaled(0.3, &h, &mut p);
             reference.add_scaled(0.3, &h, &mut p_ref);
@@ -204,28 +208,29 @@ fn extreme_weights_and_activations_do_not_overflow() {
 fn the_vector_paths_of_8_bits_equal_the_portable_one() {
     #[cfg(target_arch = "x86_64")]
     {
-        let (n, k) = (150, 72);
-        let (values, scales) = crate::nn::quantize(&noise(n * k, 1), k);
-        let packed = PackedMatrix::pack_int8(&values, scales, k);
-        let x = noise(9 * k, 2);
-        let run = |kernels: &Kernels| {
-            let mut y = noise(9 * n, 3);
-            let rows = Rows { data: &x, stride: k };
-            packed.accumulate(
-                kernels,
-                9,
-                rows,
-                RowsMut { data: &mut y, stride: n },
-                &mut Activations::default(),
-            );
-            y
-        };
-        let expected = run(&Kernels::portable());
-        // Machines with VNNI also run the AVX2 file.
-        for mut kernels in Kernels::available().into_iter().skip(1) {
-            assert_eq!(run(&kernels), expected);
-            kernels.int8_tile = int8::avx2::tile;
-            assert_eq!(run(&kernels), expected);
+        // AMX takes inputs by 64, and rows by 16 or fewer. Outputs fill panels of one to four times 16.
+        for (n, k, batch) in
+            [(150, 72, 9), (150, 128, 9), (100, 64, 3), (70, 192, 16), (16, 64, 17), (112, 320, 47)]
+        {
+            let (values, scales) = crate::nn::quantize(&noise(n * k, 1), k);
+            let packed = PackedMatrix::pack_int8(&values, scales, k);
+            let x = noise(batch * k, 2);
+            // Activations hold what another product left there.
+            let mut activations = Activations::default();
+            let mut run = |kernels: &Kernels| {
+                let mut y = noise(batch * n, 3);
+                let (rows, out) =
+                    (Rows { data: &x, stride: k }, RowsMut { data: &mut y, stride: n });
+                packed.accumulate(kernels, batch, rows, out, &mut activations);
+                y
+            };
+            let expected = run(&Kernels::portable());
+            // Machines with VNNI also run the AVX2 file, those with AMX both.
+            for mut kernels in Kernels::available().into_iter().skip(1) {
+                assert_eq!(run(&kernels), expected, "{kernels:?} {n} {k} {batch}");
+                (kernels.amx, kernels.int8_tile) = (None, int8::avx2::tile);
+                assert_eq!(run(&kernels), expected, "{kernels:?} {n} {k} {batch}");
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //! depend on the order of addition; the two scales are applied to the finished sum.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
 #[cfg(target_arch = "aarch64")]
 pub(super) mod neon;
@@ -15,10 +17,17 @@ pub(super) mod vnni;
 
 use super::{LANES, PANEL};
 
+#[cfg(target_arch = "x86_64")]
+pub(in crate::nn) use amx::{Amx, Registers};
+#[cfg(not(target_arch = "x86_64"))]
+pub(in crate::nn) use portable::{Amx, Registers};
+
 /// Inputs that stand side by side for one output.
 pub const GROUP: usize = 4;
+/// Rows of a tile that [`TileFn`] takes at once.
+pub const TILE_ROWS: usize = 6;
 /// No tile has more rows.
-pub const MAX_ROWS: usize = 6;
+pub const MAX_ROWS: usize = 16;
 /// Added to activations, which are stored without sign.
 pub const ZERO: u8 = 128;
 
