@@ -213,25 +213,40 @@ impl Step<'_> {
             if !sink.admits(limit + most) {
                 continue;
             }
-            let mut inner = *self.path;
-            inner.emit(token, log_prob, self.block);
-            inner.node = child;
-            inner.score = limit + config.lm_weight * words_below.best_of(child);
+            let score = limit + config.lm_weight * words_below.best_of(child);
+            let within = |score| {
+                let mut path = Path { score, ..*self.path };
+                path.emit(token, log_prob, self.block);
+                path.node = child;
+                path
+            };
             let parent = self.parent;
             if words.is_empty() {
-                sink.push(Candidate { path: inner, parent, word: None, closed: false });
+                if sink.admits(score) {
+                    sink.push(Candidate { path: within(score), parent, word: None, closed: false });
+                }
+                continue;
+            }
+            if !sink.admits(score + most + config.lm_weight * MOST_GAINED) {
+                continue;
             }
             for ending in words {
                 let (ngram, lm) = lexicon.score(self.path.lm, ending.word);
+                let (cursor, boost) = self.boost(ending.word);
+                let limit = limit + boost - config.pronunciation_weight * ending.cost;
+                let gained = if self.recall.is_some() { MOST_GAINED } else { 0.0 };
+                if !sink.admits(limit + config.lm_weight * (ngram + gained)) {
+                    continue;
+                }
                 let mix = |recall: &Recall| recall.mix(self.path.recall, ending.word, ngram);
                 let lm_score = self.recall.map_or(ngram, mix);
-                let (cursor, boost) = self.boost(ending.word);
-                let mut path = inner;
-                path.score = limit + config.lm_weight * lm_score + boost
-                    - config.pronunciation_weight * ending.cost;
-                (path.lm, path.cursor, path.word_lm) = (lm, cursor, lm_score);
-                path.end_word(ending.word);
-                sink.push(Candidate { path, parent, word: Some(ending.word), closed: false });
+                let score = limit + config.lm_weight * lm_score;
+                if sink.admits(score) {
+                    let mut path = within(score);
+                    (path.lm, path.cursor, path.word_lm) = (lm, cursor, lm_score);
+                    path.end_word(ending.word);
+                    sink.push(Candidate { path, parent, word: Some(ending.word), closed: false });
+                }
             }
         }
     }
@@ -265,6 +280,10 @@ impl LexiconConstraint {
         Constraint::Lexicon(Self { lexicon: Arc::new(lexicon), nodes, ..self.clone() })
     }
 }
+
+/// A word whose context makes it likelier than was expected by more than this, in nats, is not looked at where it would be far off by then:
+/// from look-ahead to n-gram, and from that to the neural model.
+const MOST_GAINED: f32 = 6.0;
 
 /// Log-probability of a word that the language model does not know, without context.
 const ADDED_WORD_LOG_PROB: f32 = -12.0;
