@@ -58,6 +58,18 @@ class Corpus:
             rows = [u for u in rows if u["score"] is not None and u["score"] >= floor]
         return rows
 
+    def labelled(self, path, drop_unsure=0.0):
+        """Utterances of split `unlabelled` with the targets that `label` wrote, the least sure share of them left out."""
+        by_id = {u["id"]: u for u in self.split("unlabelled", aligned=False)}
+        labels = np.load(path)
+        names, counts, confidence = labels["id"], labels["count"], labels["confidence"]
+        token, start, end = (labels[name] for name in ("token", "start", "end"))
+        least = np.quantile(confidence, drop_unsure) if len(confidence) else 0.0
+        first = np.cumsum(counts) - counts
+        spans = [slice(a, a + n) for a, n in zip(first, counts)]
+        return [{**by_id[name], "targets": (token[span], start[span], end[span])}
+                for name, span, sure in zip(names, spans, confidence) if sure >= least and name in by_id]
+
     def frames(self, u):
         if "parts" in u:
             return torch.cat([self.frames(part) for part in u["parts"]])

@@ -22,6 +22,7 @@ import torch
 from data import Corpus, buckets, make_batch
 from export import export
 from frame_align import best_paths, spans, states
+from lexicon import read_bin
 from model import NeuralTransducer
 from prepare import TOKEN_ID
 
@@ -55,12 +56,9 @@ def write_down(args, checkpoint, rows):
 
 
 def pronunciations(path):
-    """{word: its likeliest phones} of a lexicon.txt."""
-    out = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        word, _, *phones = line.split()
-        out.setdefault(word, phones)
-    return out
+    """{word: its likeliest phones} of a lexicon.bin."""
+    likeliest = sorted(read_bin(path), key=lambda entry: -entry[1])
+    return {word: phones for word, _, phones in likeliest}
 
 
 def tokens_of(text, spoken):
@@ -91,7 +89,7 @@ def main():
     parser.add_argument("--config", type=Path, required=True, help="recipe file that it was trained with")
     parser.add_argument("--data", type=Path, required=True, help="cache written by prepare, with utterances of split `unlabelled`")
     parser.add_argument("--audio", type=Path, required=True, help="folder with the sound of those utterances, ID.opus or another format")
-    parser.add_argument("--model", type=Path, required=True, help="model folder with lexicon, language model and lexicon.txt")
+    parser.add_argument("--model", type=Path, required=True, help="model folder with lexicon and language model")
     parser.add_argument("--binary", type=Path, default=Path("target/release/vivavoce"))
     parser.add_argument("--latency", default="accurate")
     parser.add_argument("--end-of-block-bias", type=float, default=-2.0, help="lower writes more down")
@@ -111,7 +109,7 @@ def main():
     found = write_down(args, checkpoint, rows)
     print(f"{len(found)} of {len(rows)} written down in {time.time() - began:.0f} s", flush=True)
 
-    spoken = pronunciations(args.model / "lexicon.txt")
+    spoken = pronunciations(args.model / "lexicon.bin")
     names = (args.data / "tokens.txt").read_text().split()
     ends_word = [name.endswith("_E") for name in names]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -166,6 +166,24 @@ def write_bin(path, entries):
     Path(path).write_bytes(header + text + bytes(body))
 
 
+def read_bin(path):
+    """The pronunciations of a lexicon.bin as `build_lexicon` gives them: (word, cost, phones), costs in steps of COST_STEP."""
+    raw = Path(path).read_bytes()
+    version, _, _, count, text, body = struct.unpack("<6I", raw[4:28])
+    assert raw[:4] == BIN_MAGIC and version == BIN_VERSION, path
+    words = raw[28 : 28 + text].decode().splitlines()
+    names, at, tokens, out = phone_tokens(), 28 + text, [], []
+    for _ in range(count):
+        shared, new = raw[at], raw[at + 1]
+        tokens = tokens[:shared] + list(raw[at + 2 : at + 2 + new])
+        at += 2 + new
+        phones = [names[token].removesuffix(WORD_FINAL) for token in tokens]
+        out.append((words[int.from_bytes(raw[at : at + 3], "little")], raw[at + 3] * COST_STEP, phones))
+        at += 4
+    assert at == 28 + text + body, path
+    return out
+
+
 def read_words(path):
     """The distinct words of a lexicon.txt in byte order: word i of lexicon.bin and of lm.bin."""
     with open(path, encoding="utf-8") as file:

@@ -130,6 +130,8 @@ class Loop:
         self.generator = torch.Generator().manual_seed(self.settings["seed"])
         self.rng = random.Random(self.settings["seed"])
         self.rows, row_s = self.corpus.train(drop_worst=self.settings.get("drop_worst", 0.0)), FRAME_S
+        if args.labels:
+            self.rows += self.corpus.labelled(args.labels, self.settings.get("drop_unsure", 0.0))
         if args.frames:
             self.encoded = Encoded(args.frames, config["encoder"]["dim"], self.frame_s)
             self.rows, row_s = self.encoded.rows, self.frame_s
@@ -303,6 +305,7 @@ def arguments(parser):
     parser.add_argument("--config", required=True, help="recipe file, such as training/configs/en-small.json")
     parser.add_argument("--data", required=True, help="cache written by prepare")
     parser.add_argument("--targets", help="token times from realign (default: those of the cache)")
+    parser.add_argument("--labels", help="texts and token times of speech without text, as `label` writes them, to be learnt from too")
     parser.add_argument("--run", required=True, help="folder for checkpoints and log.jsonl")
     parser.add_argument("--init", help="checkpoint, or model.safetensors of a model folder, whose weights to start from")
     parser.add_argument("--frames", action="append", help="folder written by encode; may be given several times (the transducer alone is trained)")

@@ -20,6 +20,9 @@ def kernel():
     try:
         from torch.utils.cpp_extension import load
 
+        # An environment that was not activated has its programs beside Python.
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
         return load("vivavoce_lstm", [str(Path(__file__).with_name("lstm_kernel.cpp"))],
                     extra_cflags=["-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-mprefer-vector-width=512"], extra_ldflags=["-lmvec", "-lm"])
     except Exception as error:

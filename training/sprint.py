@@ -139,19 +139,9 @@ class Sprint:
             self.labelling = None
             if process.returncode or not out.exists():
                 return self.log(labelling=f"failed with {process.returncode}")
-            self.take(np.load(out))
-
-    def take(self, labels):
-        by_id = {u["id"]: u for u in self.corpus.split("unlabelled", aligned=False)}
-        rows, at = [], 0
-        best = np.quantile(labels["confidence"], self.c["drop_unsure"])
-        for name, count, confidence in zip(labels["id"], labels["count"], labels["confidence"]):
-            span = slice(at, at + count)
-            at += count
-            if confidence >= best and name in by_id:
-                rows.append({**by_id[name], "targets": (labels["token"][span], labels["start"][span], labels["end"][span])})
-        self.feed.rows = self.labelled + rows
-        self.log(labelled_by_itself=len(rows), of=len(labels["id"]), least_confidence=float(best))
+            rows = self.corpus.labelled(out, self.c["drop_unsure"])
+            self.feed.rows = self.labelled + rows
+            self.log(labelled_by_itself=len(rows))
 
     def learn(self):
         c, sums, count, since, seen = self.c, {}, 0, time.time(), 0.0

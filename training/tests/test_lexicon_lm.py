@@ -177,3 +177,9 @@ def test_lexicon_bin_header_counts(tmp_path):
     version, tokens, words, rows, text, body = struct.unpack_from("<6I", data, 4)
     assert (data[:4], version, tokens, words, rows) == (b"VVLX", 1, 79, 3, 3)
     assert len(data) == 28 + text + body and data[28 : 28 + text] == b"eye\ni\nice\n"
+
+
+def test_a_lexicon_is_read_as_it_was_written(tmp_path):
+    entries = [("eye", 0.0, ["AY"]), ("i", 0.0, ["AY"]), ("ice", 2 * lexicon.COST_STEP, ["AY", "S"]), ("isle", 0.0, ["AY", "L"])]
+    lexicon.write_bin(tmp_path / "lexicon.bin", entries)
+    assert sorted(lexicon.read_bin(tmp_path / "lexicon.bin")) == entries

@@ -76,6 +76,19 @@ def test_tokens_of_a_text_end_words_and_what_is_heard_is_counted():
     assert phones_heard(np.array([[0, 3, 3, 0, 4, 5, 5], [1, 1, 2, 0, 0, 9, 9]]), [7, 5]).tolist() == [3, 2]
 
 
+def test_of_what_was_labelled_the_least_sure_is_left_out(tmp_path):
+    corpus = small_corpus(tmp_path)
+    for u in corpus.utterances[:3]:
+        u.update(split="unlabelled", tokens=0)
+    names = [u["id"] for u in corpus.utterances[:3]]
+    np.savez(tmp_path / "labels.npz", id=[*names, "nobody"], confidence=[0.5, 0.9, 0.1, 0.8], count=[2, 1, 3, 1], token=np.arange(7), start=np.arange(7) / 10, end=np.arange(7) / 10 + 0.05)
+    rows = corpus.labelled(tmp_path / "labels.npz", drop_unsure=0.25)
+    assert [u["id"] for u in rows] == names[:2]
+    assert [corpus.targets(u)[0].tolist() for u in rows] == [[0, 1], [2]]
+    assert corpus.targets(rows[1])[1].tolist() == [0.2]
+    assert len(corpus.labelled(tmp_path / "labels.npz")) == 3
+
+
 def test_the_rate_warms_up_stays_and_falls():
     at = [rate(s, 1.0, 0.01, 0.05) for s in (0.0, 0.05, 0.3, 0.65, 1.0)]
     assert at[0] < 0.05 and at[1] == at[2] == 1.0 and 0.4 < at[3] < 0.6 and at[4] == pytest.approx(0.01)
