@@ -106,33 +106,41 @@ fn the_encoder_equals_pytorch() {
     }
 }
 
+/// What `model` makes of the case's frames and tokens, step by step: contexts, log-probabilities, and what it expects unheard.
+fn forced(case: &Case, model: &Model) -> [Vec<f32>; 3] {
+    let mut memory = KeyValues::default();
+    model.project_into(&case.floats("encoder").unwrap(), &mut memory);
+    let window = Model::window(model.config().latency_mode(Some("balanced")).unwrap());
+    let mut states = vec![0.0; model.state_size()];
+    let mut next = states.clone();
+    let mut row = vec![0.0; model.num_tokens()];
+    let (mut contexts, mut log_probs, mut internal_lm) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unheard = row.clone();
+    let mut scratch = StepScratch::default();
+    let (mut block, mut previous) = (0, 0);
+    for token in case.ids("tokens") {
+        let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
+        let out = StepOutput {
+            next: &mut next,
+            log_probs: &mut row,
+            internal_lm: Some((0, &mut unheard)),
+        };
+        scorer.step_into(&states, &[previous], out);
+        contexts.extend_from_slice(scorer.contexts());
+        log_probs.extend_from_slice(&row);
+        internal_lm.extend_from_slice(&unheard[1..]);
+        std::mem::swap(&mut states, &mut next);
+        block += usize::from(token == 0);
+        previous = token;
+    }
+    [contexts, log_probs, internal_lm]
+}
+
 #[test]
 fn teacher_forced_steps_equal_pytorch() {
     for case in cases() {
-        let (model, memory) = (&case.model, case.memory());
-        let window = Model::window(model.config().latency_mode(Some("balanced")).unwrap());
-        let mut states = vec![0.0; model.state_size()];
-        let mut next = states.clone();
-        let mut row = vec![0.0; model.num_tokens()];
-        let (mut contexts, mut log_probs, mut internal_lm) = (Vec::new(), Vec::new(), Vec::new());
-        let mut unheard = row.clone();
-        let mut scratch = StepScratch::default();
-        let (mut block, mut previous) = (0, 0);
-        for token in case.ids("tokens") {
-            let mut scorer = model.block_scorer(&memory, window, block, &mut scratch);
-            let out = StepOutput {
-                next: &mut next,
-                log_probs: &mut row,
-                internal_lm: Some((0, &mut unheard)),
-            };
-            scorer.step_into(&states, &[previous], out);
-            contexts.extend_from_slice(scorer.contexts());
-            log_probs.extend_from_slice(&row);
-            internal_lm.extend_from_slice(&unheard[1..]);
-            std::mem::swap(&mut states, &mut next);
-            block += usize::from(token == 0);
-            previous = token;
-        }
+        let model = &case.model;
+        let [contexts, log_probs, internal_lm] = forced(&case, model);
         case.assert_close("context", &contexts, model.context_dim());
         case.assert_close("log_probs", &log_probs, model.num_tokens());
         case.assert_close("internal_lm", &internal_lm, model.num_tokens() - 1);
@@ -207,16 +215,23 @@ fn stages_of_the_shipped_architecture_in_8_bits_stay_near_pytorch() {
         model.encode_into(&mut model.encoder_state(), &features, &mut out);
         out
     };
-    let expected = case.floats("encoder").unwrap();
     let size = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>().sqrt();
     let away = |got: &[f32], from: &[f32]| {
         assert_eq!(got.len(), from.len());
         let difference: Vec<f32> = got.iter().zip(from).map(|(a, b)| a - b).collect();
         size(&difference) / size(from)
     };
-    let (eight, wide) = (encode(&load(Precision::Int8)), encode(&load(Precision::F32)));
-    let (from_pytorch, from_wide) = (away(&eight, &expected), away(&eight, &wide));
-    println!("8 bits: {from_pytorch:.4} of the encoder from PyTorch, {from_wide:.4} from 32 bits");
-    assert!(from_pytorch > 0.0 && from_wide > 0.0, "not computed in 8 bits");
-    assert!(from_pytorch < 0.05 && from_wide < 0.05, "{from_pytorch} {from_wide}");
+    let (eight, wide) = (load(Precision::Int8), load(Precision::F32));
+    let stages = |model: &Model| {
+        let [contexts, log_probs, internal_lm] = forced(&case, model);
+        [encode(model), contexts, log_probs, internal_lm]
+    };
+    let names = ["encoder", "context", "log_probs", "internal_lm"];
+    for ((name, eight), wide) in names.iter().zip(stages(&eight)).zip(stages(&wide)) {
+        let expected = case.floats(name).unwrap();
+        let (from_pytorch, from_wide) = (away(&eight, &expected), away(&eight, &wide));
+        println!("8 bits: {from_pytorch:.4} of {name} from PyTorch, {from_wide:.4} from 32 bits");
+        assert!(from_pytorch > 0.0 && from_wide > 0.0, "{name}: not computed in 8 bits");
+        assert!(from_pytorch < 0.05 && from_wide < 0.05, "{name}: {from_pytorch} {from_wide}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Shaping what was recognised for reading. Words come in as search finds them: lower case, without marks, numbers spelt out.
 
 mod digits;
+mod months;
 mod punctuation;
 
 use digits::{Unit, units};

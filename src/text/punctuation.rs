@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::digits::{Unit, units};
+use super::months::is_month;
 use super::{Around, SpokenWord, Written, write};
 use crate::binary::Reader;
 use crate::error::Result;
@@ -188,7 +189,7 @@ impl Punctuator {
             let first = out.len();
             let form = |w: &str| self.capitals.get(w).map_or(w, String::as_str).to_owned();
             write(unit, &words[at..], digits, form, &mut out);
-            if begins {
+            if begins || is_month(own, words, i, at) {
                 out[first].text = capitalised(&out[first].text);
             }
             at += unit.words;
