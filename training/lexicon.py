@@ -166,13 +166,20 @@ def write_bin(path, entries):
     Path(path).write_bytes(header + text + bytes(body))
 
 
+def open_bin(path):
+    """Of a lexicon.bin: its words in the order of their numbers, how many pronunciations there are, and their bytes."""
+    raw = Path(path).read_bytes()
+    version, _, words, count, text, body = struct.unpack("<6I", raw[4:28])
+    assert raw[:4] == BIN_MAGIC and version == BIN_VERSION and len(raw) == 28 + text + body, path
+    out = raw[28 : 28 + text].decode().splitlines()
+    assert len(out) == words, path
+    return out, count, raw[28 + text :]
+
+
 def read_bin(path):
     """The pronunciations of a lexicon.bin as `build_lexicon` gives them: (word, cost, phones), costs in steps of COST_STEP."""
-    raw = Path(path).read_bytes()
-    version, _, _, count, text, body = struct.unpack("<6I", raw[4:28])
-    assert raw[:4] == BIN_MAGIC and version == BIN_VERSION, path
-    words = raw[28 : 28 + text].decode().splitlines()
-    names, at, tokens, out = phone_tokens(), 28 + text, [], []
+    words, count, raw = open_bin(path)
+    names, at, tokens, out = phone_tokens(), 0, [], []
     for _ in range(count):
         shared, new = raw[at], raw[at + 1]
         tokens = tokens[:shared] + list(raw[at + 2 : at + 2 + new])
@@ -180,7 +187,7 @@ def read_bin(path):
         phones = [names[token].removesuffix(WORD_FINAL) for token in tokens]
         out.append((words[int.from_bytes(raw[at : at + 3], "little")], raw[at + 3] * COST_STEP, phones))
         at += 4
-    assert at == 28 + text + body, path
+    assert at == len(raw), path
     return out
 
 

@@ -1,12 +1,9 @@
 """What the neural language model of words (word_lm.py) learns from: texts as word numbers, batches of sentences, samples of words."""
 
-import struct
-from pathlib import Path
-
 import numpy as np
 
 import ngram
-from lexicon import read_manifest
+from lexicon import open_bin, read_manifest
 from lm import DEV_SETS, clean_sources, sentences
 
 SHARES = {  # source: share of the words learnt at the start and at the end, from the weights of lm.py's mixture and the size of the texts
@@ -18,18 +15,9 @@ LONGEST = 48  # words of a sentence that are learnt
 ROUND_WORDS = 1_000_000  # words drawn at a time
 
 
-def lexicon_words(path):
-    """The words of a lexicon.bin in the order of their numbers."""
-    raw = Path(path).read_bytes()
-    _, _, words, _, text, _ = struct.unpack("<6I", raw[4:28])
-    out = raw[28 : 28 + text].decode().splitlines()
-    assert len(out) == words
-    return out
-
-
 def prepare(args):
     """Writes texts.npz: for every source the numbers of its words and of its words a line, and the same of the dev sets."""
-    words = lexicon_words(args.model / "lexicon.bin")
+    words, _, _ = open_bin(args.model / "lexicon.bin")
     (args.run / "words.txt").write_text("".join(word + "\n" for word in words), encoding="utf-8")
     vocabulary = ngram.Vocabulary(words)
     manifest, held = list(read_manifest(args.data)), {}

@@ -99,11 +99,12 @@ impl Int8Matrix {
         for panel in self.panels() {
             for row in (0..batch).step_by(most) {
                 let rows = most.min(batch - row);
+                // AMX takes whole tiles: the rows beyond the batch are no one's.
+                let tile_rows = if registers.is_some() { most } else { rows };
                 let tile = Int8Tile {
                     x: &values[row * padded..],
                     inputs: padded,
-                    // Rows beyond the batch are no one's.
-                    rows: if registers.is_some() { most } else { rows },
+                    rows: tile_rows,
                     panel: panel.weights,
                     offsets: panel.offsets,
                     width: panel.offsets.len(),

@@ -37,9 +37,14 @@ impl Sink<'_> {
     }
 
     pub fn push(&mut self, candidate: Candidate) {
-        if self.admits(candidate.path.score) {
-            self.best = self.best.max(candidate.path.score);
-            self.candidates.push(candidate);
+        self.offer(candidate.path.score, || candidate);
+    }
+
+    /// Makes the candidate, which has this score, only if it is admitted.
+    pub fn offer(&mut self, score: f32, candidate: impl FnOnce() -> Candidate) {
+        if self.admits(score) {
+            self.best = self.best.max(score);
+            self.candidates.push(candidate());
         }
     }
 }

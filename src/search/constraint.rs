@@ -145,13 +145,12 @@ impl Step<'_> {
             let log_prob = bounded(*log_prob);
             let (cursor, boost) = self.boost(token);
             let score = self.path.score + log_prob + self.gain + boost;
-            if sink.admits(score) {
+            sink.offer(score, || {
                 let mut path = Path { score, cursor, ..*self.path };
                 path.emit(token, log_prob, self.block);
                 path.end_word(token);
-                let word = Some(token);
-                sink.push(Candidate { path, parent: self.parent, word, closed: false });
-            }
+                Candidate { path, parent: self.parent, word: Some(token), closed: false }
+            });
         }
     }
 
@@ -222,9 +221,12 @@ impl Step<'_> {
             };
             let parent = self.parent;
             if words.is_empty() {
-                if sink.admits(score) {
-                    sink.push(Candidate { path: within(score), parent, word: None, closed: false });
-                }
+                sink.offer(score, || Candidate {
+                    path: within(score),
+                    parent,
+                    word: None,
+                    closed: false,
+                });
                 continue;
             }
             if !sink.admits(score + most + config.lm_weight * MOST_GAINED) {
@@ -241,12 +243,12 @@ impl Step<'_> {
                 let mix = |recall: &Recall| recall.mix(self.path.recall, ending.word, ngram);
                 let lm_score = self.recall.map_or(ngram, mix);
                 let score = limit + config.lm_weight * lm_score;
-                if sink.admits(score) {
+                sink.offer(score, || {
                     let mut path = within(score);
                     (path.lm, path.cursor, path.word_lm) = (lm, cursor, lm_score);
                     path.end_word(ending.word);
-                    sink.push(Candidate { path, parent, word: Some(ending.word), closed: false });
-                }
+                    Candidate { path, parent, word: Some(ending.word), closed: false }
+                });
             }
         }
     }

@@ -110,6 +110,11 @@ impl LimitedNets {
     /// What the output layer would read had nothing been heard, `s.emitted` `[batch, emit_dim]`: from the sums as
     /// [`Self::begin_emission`] left them, which stay.
     pub fn emit_unheard(s: &mut StepScratch) {
+        Self::activate(s);
+    }
+
+    /// The outputs of the layer after attention from its sums.
+    fn activate(s: &mut StepScratch) {
         s.emitted.clone_from(&s.gates);
         relu(&mut s.emitted);
     }
@@ -120,6 +125,6 @@ impl LimitedNets {
         let contexts = Rows { data: contexts, stride: self.heard.inputs() };
         let sums = RowsMut { data: gates, stride: self.heard.outputs() };
         self.heard.accumulate(kernels(), batch, contexts, sums, activations);
-        Self::emit_unheard(s);
+        Self::activate(s);
     }
 }
