@@ -51,6 +51,9 @@ step cargo test --quiet --test integration --no-default-features --features cli 
 step cargo test --quiet $all
 # shellcheck disable=SC2086
 step cargo test --quiet $all --test integration -- --ignored public:: package::
+# Everything is compiled anew for it, so quickly.
+step env RUSTFLAGS="--cfg shuttle" VIVAVOCE_ORDERS="${VIVAVOCE_ORDERS:-100}" cargo test --quiet --lib --bins --profile tool \
+    --no-default-features --features serve --target-dir "${CARGO_TARGET_DIR:-target}/shuttle" schedules
 if [ -d fuzz ]; then
     VIVAVOCE_FUZZ_SECONDS=2 step cargo test --quiet --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}"
 fi

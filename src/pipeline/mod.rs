@@ -8,15 +8,16 @@
 //! wait, such as a microphone, drops audio then, and says so. Chunks travel back on a third channel and are used again.
 
 mod reader;
+#[cfg(all(test, shuttle))]
+mod schedules;
+mod sync;
 mod worker;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-
+use self::sync::thread::{self, JoinHandle};
+use self::sync::{AtomicBool, Ordering, Receiver, RecvTimeoutError, Sender, bounded};
 use crate::audio::AudioSource;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -24,11 +25,11 @@ use crate::recognizer::{Recognizer, StreamOptions};
 use crate::transcript::Event;
 
 /// Pieces in flight between reader and worker: with [`PIECES_A_SECOND`] nine seconds.
-const PIECES: usize = 90;
+const PIECES: usize = if cfg!(shuttle) { 2 } else { 90 };
 /// Chunks are cut into pieces of this part of a second.
 const PIECES_A_SECOND: u32 = 10;
 /// Events in flight between worker and caller.
-const EVENTS: usize = 256;
+const EVENTS: usize = if cfg!(shuttle) { 2 } else { 256 };
 
 /// How fast a source that has no clock of its own is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +72,7 @@ impl PipelineOptions {
     }
 }
 
+#[derive(Debug)]
 enum Message {
     Piece { samples: Vec<f32>, captured: Instant },
     Lost { seconds: f32 },
@@ -87,9 +89,11 @@ pub struct Capture {
     messages: Receiver<Message>,
     spares: Sender<Vec<f32>>,
     stopper: Stopper,
-    /// None if it could not be started.
-    reader: Option<JoinHandle<()>>,
+    reading: Reading,
 }
+
+/// Dangles once the reader has ended.
+type Reading = Weak<()>;
 
 fn no_thread(cause: &std::io::Error) -> Error {
     let reason = format!("no thread can be started: {cause}; end some, or raise what limits them");
@@ -100,7 +104,7 @@ fn no_thread(cause: &std::io::Error) -> Error {
 #[derive(Debug, Clone)]
 pub struct Stopper {
     /// The source's own.
-    flag: Option<Arc<AtomicBool>>,
+    flag: Option<Arc<std::sync::atomic::AtomicBool>>,
     stopped: Arc<AtomicBool>,
     messages: Sender<Message>,
 }
@@ -129,17 +133,20 @@ impl Capture {
             Stopper { flag: source.stop_flag(), stopped: Arc::default(), messages: sender.clone() };
         let stopped = Arc::clone(&stopper.stopped);
         let live = stopper.flag.is_some();
-        let reader = std::thread::Builder::new().spawn(move || {
+        // A panic drops it too.
+        let alive = Arc::new(());
+        let reading = Arc::downgrade(&alive);
+        let reader = thread::Builder::new().spawn(move || {
             // A source that has a flag delivers what it has captured and then ends.
             let is_stopped = || !live && stopped.load(Ordering::Relaxed);
             reader::read(source, pace, &sender, &returned, &is_stopped);
+            drop(alive);
         });
-        let reader = reader.map_err(|cause| {
+        if let Err(cause) = reader {
             // Nothing else waits in the queue, and [`Self::transcribe`] finds it there.
             let _ = stopper.messages.try_send(Message::Failed(no_thread(&cause)));
-        });
-        let reader = reader.ok();
-        Self { rate_hz, messages, spares, stopper, reader }
+        }
+        Self { rate_hz, messages, spares, stopper, reading }
     }
 
     /// Ends it from another thread.
@@ -171,11 +178,11 @@ impl Capture {
             options.status,
         );
         let (messages, spares) = (self.messages, self.spares);
-        let worker = std::thread::Builder::new().spawn(move || worker.run(&messages, &spares));
+        let worker = thread::Builder::new().spawn(move || worker.run(&messages, &spares));
         let worker = worker.map_err(|cause| no_thread(&cause))?;
         let stopper = self.stopper;
         let (events, worker) = (Some(events), Some(worker));
-        Ok(Pipeline { events, gone, stopper, worker, reader: self.reader })
+        Ok(Pipeline { events, gone, stopper, worker, reading: self.reading })
     }
 }
 
@@ -199,8 +206,7 @@ pub struct Pipeline {
     gone: Arc<AtomicBool>,
     stopper: Stopper,
     worker: Option<JoinHandle<()>>,
-    /// None if it could not be started.
-    reader: Option<JoinHandle<()>>,
+    reading: Reading,
 }
 
 impl Pipeline {
@@ -252,7 +258,7 @@ impl Pipeline {
     /// Whether the source is no longer read.
     #[doc(hidden)]
     pub fn is_read(&self) -> bool {
-        self.reader.as_ref().is_none_or(JoinHandle::is_finished)
+        self.reading.strong_count() == 0
     }
 }
 

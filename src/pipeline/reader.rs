@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, SendError, Sender};
-
+use super::sync::{Receiver, SendError, Sender, thread};
 use super::{Message, PIECES_A_SECOND, Pace};
 use crate::audio::{AudioSource, Incident};
 
@@ -62,7 +61,7 @@ fn pass_on(
             samples += samples_now.len() as u64;
             if pace == Pace::Realtime {
                 let due = start + Duration::from_secs_f64(samples as f64 / f64::from(rate));
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                thread::sleep(due.saturating_duration_since(Instant::now()));
             }
             let captured = source.captured_at().unwrap_or_else(Instant::now);
             let mut piece = spares.try_recv().unwrap_or_default();

@@ -1,12 +1,10 @@
 //! The thread that transcribes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
-
 use super::Message;
+use super::sync::{AtomicBool, Ordering, Receiver, Sender, TrySendError};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::listener::Listener;
@@ -107,7 +105,7 @@ impl Worker {
         };
         // A status is not worth waiting for.
         match self.events.try_send(status) {
-            Err(crossbeam_channel::TrySendError::Disconnected(_)) => Err(End::Gone),
+            Err(TrySendError::Disconnected(_)) => Err(End::Gone),
             _ => Ok(()),
         }
     }

@@ -1,10 +1,10 @@
 //! How much a client, and all of them together, may ask for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::metrics::{Metrics, Protocol};
+use super::sync::{AtomicUsize, Ordering};
 
 /// Limits of the server.
 #[derive(Debug, Clone)]

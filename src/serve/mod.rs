@@ -16,8 +16,11 @@ pub mod pcm;
 mod recording;
 mod routes;
 mod scheduler;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod socket;
 mod stream;
+mod sync;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod upload;

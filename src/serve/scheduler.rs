@@ -7,10 +7,7 @@
 //! wait for theirs too.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,6 +18,7 @@ use vivavoce::{Engine, Listener, Recognizer, StreamOptions};
 use super::fair::{Waiting, choose};
 use super::metrics::Metrics;
 use super::stream::Stream;
+use super::sync::{AtomicU64, AtomicUsize, Ordering, Receiver, Sender, channel, thread};
 
 /// A stream that has heard so much more than it has lasted is no live one.
 const AHEAD_S: f64 = 1.0;
@@ -148,7 +146,8 @@ impl Slot {
 struct Worker {
     orders: Sender<Order>,
     streams: Arc<AtomicUsize>,
-    thread: JoinHandle<()>,
+    /// Dangles once the thread has ended.
+    alive: Weak<()>,
 }
 
 /// The engine threads.
@@ -173,10 +172,14 @@ impl Pool {
             let engine = Engine::new(recognizer);
             let metrics = Arc::clone(metrics);
             let name = format!("engine-{i}");
-            let thread = std::thread::Builder::new()
-                .name(name)
-                .spawn(move || work(&inbox, engine, &metrics))?;
-            Ok(Worker { orders, streams: Arc::default(), thread })
+            let running = Arc::new(());
+            let alive = Arc::downgrade(&running);
+            thread::Builder::new().name(name).spawn(move || {
+                work(&inbox, engine, &metrics);
+                drop(running);
+            })?;
+            let streams = Arc::new(AtomicUsize::new(0));
+            Ok(Worker { orders, streams, alive })
         });
         Ok(Self {
             recognizer: recognizer.clone(),
@@ -187,7 +190,7 @@ impl Pool {
 
     /// Whether all threads are alive.
     pub fn is_alive(&self) -> bool {
-        self.workers.iter().all(|worker| !worker.thread.is_finished())
+        self.workers.iter().all(|worker| worker.alive.strong_count() > 0)
     }
 
     /// A new stream of samples at `rate_hz`, on the thread that has the fewest.

@@ -1,17 +1,16 @@
 //! A stream as its socket sees it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::scheduler::{Input, Job, Order, Output, Parcel};
+use super::sync::{AtomicUsize, Ordering, Sender};
 
 /// Inputs that are queued or whose output was not yet taken.
-const ROOM: usize = 8;
+const ROOM: usize = if cfg!(shuttle) { 2 } else { 8 };
 /// Audio in one input.
 const STEP_MS: u32 = 200;
 
