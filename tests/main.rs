@@ -19,6 +19,7 @@ mod common;
 mod damage;
 mod docs;
 mod engine;
+mod faults;
 mod golden;
 mod listen;
 mod media;

@@ -117,6 +117,69 @@ fn those_who_connect_and_go_leave_nothing_behind() {
     others_are_unharmed(&server);
 }
 
+/// A WebSocket frame from a client; the mask is zero.
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap();
+    let head = [0x80 | kind, 0x80 | 126];
+    [&head[..], &length.to_be_bytes(), &[0; 4], payload].concat()
+}
+
+#[test]
+fn a_client_may_break_off_after_any_byte() {
+    let Some(server) = Server::start(&["--max-streams", "8"]) else { return };
+    let (samples, _) = clip_i16("edges-int16-16000-mono.wav");
+    let wav = std::fs::read(crate::common::clip_path("edges-int16-16000-mono.wav")).unwrap();
+    let host = &server.address;
+    let socket = |path: &str| {
+        let upgrade = format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let audio: Vec<u8> = pcm(&samples).chunks(9_001).flat_map(|some| frame(2, some)).collect();
+        [upgrade.into_bytes(), audio, frame(1, b"{\"eof\" : 1}")].concat()
+    };
+    let upload = |path: &str, kind: &str, body: &[u8]| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    };
+    let form = [
+        &b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n"[..],
+        &wav,
+        b"\r\n--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b--\r\n",
+    ]
+    .concat();
+    let talks = [
+        socket("/"),
+        socket("/v1/listen?encoding=linear16&sample_rate=16000"),
+        socket("/v1/realtime?intent=transcription"),
+        upload("/v1/audio/transcriptions", "multipart/form-data; boundary=b", &form),
+        upload("/v1/listen", "audio/wav", &wav),
+    ];
+    let mut cases = 0;
+    for talk in &talks {
+        let head = talk.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+        let within_head = (0..head).step_by(17);
+        let later = (head..talk.len()).step_by(talk.len() / 40);
+        for end in within_head.chain(later) {
+            let mut stream = server.tcp();
+            // The server may turn away what it will not hear to its end.
+            let _ = stream.write_all(&talk[..end]);
+            cases += 1;
+            // Half of them say that they are done, the others are gone without a word.
+            if end % 2 == 0 {
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        }
+    }
+    assert!(cases > 200, "{cases}");
+    server.wait_until_empty();
+    others_are_unharmed(&server);
+}
+
 /// A FLAC file of a constant: `blocks` blocks of 65,535 samples at 8 kHz in a few bytes each.
 fn flac_of_nothing(blocks: u32) -> Vec<u8> {
     let mut bytes = b"fLaC\x80\x00\x00\x22".to_vec();
