@@ -98,7 +98,9 @@ pub fn flags(
             format!("line {}: {} {reason}", line_of(text, name.span().start), name.get_ref())
         };
         let long = name.get_ref().replace('_', "-");
-        let known = own.get_arguments().find(|a| a.get_long() == Some(&long) && long != "config");
+        let known = own
+            .get_arguments()
+            .find(|a| a.get_long() == Some(&long) && !["config", "check"].contains(&long));
         let known = known.ok_or_else(|| refuse(&format!("is no setting of {command}")))?;
         let source = given.value_source(known.get_id().as_str());
         if matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {

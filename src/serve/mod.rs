@@ -3,6 +3,7 @@
 mod access;
 mod appended;
 pub mod ask;
+mod check;
 mod connections;
 pub mod deepgram;
 mod failure;
@@ -36,6 +37,7 @@ use vivavoce::{EndpointOptions, Recognizer, StreamOptions};
 
 pub use std::net::SocketAddr as Address;
 
+pub use check::check;
 pub use limits::Limits;
 pub use vosk::Defaults;
 

@@ -171,3 +171,34 @@ fn the_page_needs_nothing_from_elsewhere_and_no_key() {
     }
     assert_eq!(server.get("/page/none.js", "").status, 404);
 }
+
+#[test]
+fn a_container_can_ask_whether_its_server_is_well() {
+    let Some(server) = Server::start(&[]) else { return };
+    let check = |address: &str| {
+        let check = ["serve", "--check", "--listen", address];
+        std::process::Command::new(env!("CARGO_BIN_EXE_vivavoce")).args(check).output().unwrap()
+    };
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    for address in [server.address.clone(), format!("0.0.0.0:{port}")] {
+        let well = check(&address);
+        assert!(well.status.success() && well.stdout.is_empty(), "{well:?}");
+    }
+    drop(server);
+    let gone = check(&format!("127.0.0.1:{port}"));
+    let message = String::from_utf8(gone.stderr).unwrap();
+    assert!(gone.status.code() == Some(1) && message.contains("no answer from 127.0.0.1"));
+    // Something else that answers.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = other.accept().unwrap();
+        let _ = stream.read(&mut [0; 512]);
+        stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap();
+    });
+    let unwell = check(&address);
+    answering.join().unwrap();
+    let message = String::from_utf8(unwell.stderr).unwrap();
+    assert!(unwell.status.code() == Some(1) && message.contains("503"), "{message}");
+}

@@ -36,6 +36,9 @@ pub struct ServeArguments {
         default_value = "127.0.0.1:2700"
     )]
     pub listen: Address,
+    /// Ask the server that listens there whether it is well, and end: 0 if it is, 1 if not
+    #[arg(long)]
+    pub check: bool,
     /// Address and port for Wyoming, such as 0.0.0.0:10300; a bare port is this machine's alone
     #[arg(long, env = "VIVAVOCE_WYOMING", value_name = "ADDRESS:PORT", value_parser = address)]
     pub wyoming: Option<Address>,

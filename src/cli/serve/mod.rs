@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use clap::{CommandFactory, FromArgMatches};
 
 use super::args::{Arguments, Command, LogFormat, ServeArguments};
-use crate::serve::{Defaults, Limits, Settings, run as start};
+use crate::serve::{Defaults, Limits, Settings, check, run as start};
 
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     match &arguments.config {
@@ -26,6 +26,14 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
 }
 
 fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
+    if arguments.check {
+        #[cfg(feature = "tls")]
+        if arguments.tls_certificate.is_some() {
+            let message = "--check speaks no TLS: ask with curl https://NAME:PORT/health";
+            return Err(super::Misuse(message.into()).into());
+        }
+        return check(arguments.listen);
+    }
     let endpoints = arguments.endpoints.options();
     if let Some(endpoints) = &endpoints {
         endpoints.validate().map_err(super::UsageError)?;
