@@ -100,7 +100,7 @@ pub fn flags(
         let long = name.get_ref().replace('_', "-");
         let known = own
             .get_arguments()
-            .find(|a| a.get_long() == Some(&long) && !["config", "check"].contains(&long));
+            .find(|a| a.get_long() == Some(&long) && !["config", "check"].contains(&long.as_str()));
         let known = known.ok_or_else(|| refuse(&format!("is no setting of {command}")))?;
         let source = given.value_source(known.get_id().as_str());
         if matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
