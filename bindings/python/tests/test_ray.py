@@ -55,7 +55,7 @@ def test_sixty_files_say_what_the_program_says(cluster, files):
     import vivavoce.ray
 
     calls = ray.data.read_binary_files(files[0], include_paths=True)
-    said = calls.map_batches(vivavoce.ray.Transcribe, batch_size=4, num_cpus=0.5, concurrency=2)
+    said = calls.map_batches(vivavoce.ray.Transcribe, batch_size=4, num_cpus=0.5, compute=ray.data.ActorPoolStrategy(size=2))
     rows = said.take_all()
     assert "bytes" not in rows[0]
     check(rows, files)
@@ -79,7 +79,7 @@ def killed_once(mark):
 def test_an_actor_that_is_killed_loses_and_doubles_nothing(cluster, files, tmp_path):
     mark, out = str(tmp_path / "killed"), str(tmp_path / "out")
     calls = ray.data.from_items([{"path": path} for path in files[0]], override_num_blocks=12)
-    said = calls.map_batches(killed_once(mark), batch_size=4, num_cpus=0.5, concurrency=2)
+    said = calls.map_batches(killed_once(mark), batch_size=4, num_cpus=0.5, compute=ray.data.ActorPoolStrategy(size=2))
     said.write_parquet(out)
     assert os.path.exists(mark)
     check(pyarrow.read_table(out).to_pylist(), files)

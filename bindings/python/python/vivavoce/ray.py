@@ -2,7 +2,7 @@
 
 >>> import ray, vivavoce.ray
 >>> calls = ray.data.read_binary_files("s3://bucket/calls/", include_paths=True)
->>> said = calls.map_batches(vivavoce.ray.Transcribe, batch_size=16, num_cpus=0.5, concurrency=8)
+>>> said = calls.map_batches(vivavoce.ray.Transcribe, batch_size=16, num_cpus=0.5, compute=ray.data.ActorPoolStrategy(size=8))
 >>> said.write_parquet("s3://bucket/said/")
 
 An actor uses one core while it computes. It claims half of one here, so that reading and writing find room beside as many actors as
@@ -131,7 +131,7 @@ def transcribe_files(
         Transcribe,
         batch_size=batch_size,
         num_cpus=_CLAIMED,
-        concurrency=actors,
+        compute=ray.data.ActorPoolStrategy(size=actors),
         fn_constructor_kwargs=json.loads(json.dumps(_kwargs(options))),
     )
     said.write_parquet(folder)
