@@ -120,7 +120,7 @@ fn those_who_connect_and_go_leave_nothing_behind() {
 /// A WebSocket frame from a client; the mask is zero.
 fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap();
-    let head = [0x80 | kind, 0x80 | 126];
+    let head = [0x80 | kind, 0xfe];
     [&head[..], &length.to_be_bytes(), &[0; 4], payload].concat()
 }
 
