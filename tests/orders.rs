@@ -1,5 +1,7 @@
 //! Runs a test in many of the orders in which its threads can run (`--cfg shuttle`, CONTRIBUTING.md).
 
+use std::path::PathBuf;
+
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 
@@ -14,4 +16,14 @@ pub fn in_any_order(test: impl Fn() + Clone + Send + Sync + 'static) {
     config.stack_size = 1 << 20;
     Runner::new(RandomScheduler::new(orders()), config.clone()).run(test.clone());
     Runner::new(PctScheduler::new(3, orders()), config).run(test);
+}
+
+/// The folder of a model that is small enough to be asked thousands of times.
+pub fn model() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plain")
+}
+
+/// `n` samples that differ by speaker.
+pub fn sounds(speaker: usize, n: usize) -> Vec<f32> {
+    (0..n).map(|i| 0.3 * ((i * (speaker + 7)) as f32 * 0.013).sin()).collect()
 }

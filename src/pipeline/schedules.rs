@@ -1,12 +1,11 @@
 //! The orders in which the threads of a pipeline can run, with queues of two places (CONTRIBUTING.md).
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool as Flag;
 use std::sync::{Arc, OnceLock};
 
 use shuttle::thread;
 
-use self::orders::in_any_order;
+use self::orders::{in_any_order, model, sounds};
 use super::*;
 
 #[path = "../../tests/orders.rs"]
@@ -14,14 +13,11 @@ mod orders;
 
 fn recognizer() -> &'static Recognizer {
     static PLAIN: OnceLock<Recognizer> = OnceLock::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plain");
-    PLAIN.get_or_init(|| Recognizer::load(folder).expect("a model"))
+    PLAIN.get_or_init(|| Recognizer::load(model()).expect("a model"))
 }
 
 /// Three tenths of a second.
-fn sounds(seed: usize) -> Vec<f32> {
-    (0..4_800).map(|i| 0.3 * ((i * (seed + 7)) as f32 * 0.013).sin()).collect()
-}
+const CHUNK: usize = 4_800;
 
 #[derive(Default)]
 struct Spoken {
@@ -49,7 +45,7 @@ impl AudioSource for Spoken {
         if over || self.end == Some(self.chunks) {
             return Ok(false);
         }
-        out.extend(sounds(self.chunks));
+        out.extend(sounds(self.chunks, CHUNK));
         self.chunks += 1;
         Ok(true)
     }

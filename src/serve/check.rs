@@ -1,17 +1,13 @@
 //! Whether a server that runs is well: what a container asks every few seconds.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::Context;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::Address;
-
-/// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// More than an answer has.
-const MOST_BYTES: u64 = 4096;
+use super::client::{WAIT, get};
 
 /// Asks the server at `address` for `/health`.
 ///
@@ -24,18 +20,15 @@ pub fn check(mut address: Address) -> anyhow::Result<()> {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     });
-    let answer = ask(address).with_context(|| format!("no answer from {address}"))?;
+    let asking = async {
+        let stream = TcpStream::connect(address).await?;
+        get(stream, &address.to_string(), "/health", "").await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(async { timeout(WAIT, asking).await });
+    let answer = answer.map_err(std::io::Error::from).flatten();
+    let answer = answer.with_context(|| format!("no answer from {address}"))?;
     let status = answer.lines().next().unwrap_or_default();
     anyhow::ensure!(status.split(' ').nth(1) == Some("200"), "{address} answers: {status}");
     Ok(())
-}
-
-fn ask(address: Address) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(MOST_BYTES).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }

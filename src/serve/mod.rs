@@ -4,6 +4,7 @@ mod access;
 mod appended;
 pub mod ask;
 mod check;
+mod client;
 mod connections;
 pub mod deepgram;
 mod failure;

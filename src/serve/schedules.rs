@@ -1,6 +1,5 @@
 //! The orders in which engine threads and those who speak to them can run, with room for two inputs a stream (CONTRIBUTING.md).
 
-use std::path::Path;
 use std::sync::atomic::AtomicUsize as Count;
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +8,7 @@ use shuttle::thread;
 use vivavoce::transcript::Event;
 use vivavoce::{Recognizer, StreamOptions};
 
-use self::orders::in_any_order;
+use self::orders::{in_any_order, model, sounds};
 use super::limits::Slots;
 use super::metrics::Metrics;
 use super::scheduler::{Input, Output, Pool};
@@ -23,8 +22,7 @@ const RATE_HZ: u32 = 16_000;
 
 fn recognizer() -> &'static Recognizer {
     static PLAIN: OnceLock<Recognizer> = OnceLock::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plain");
-    PLAIN.get_or_init(|| Recognizer::load(folder).expect("a model"))
+    PLAIN.get_or_init(|| Recognizer::load(model()).expect("a model"))
 }
 
 fn metrics() -> Arc<Metrics> {
@@ -40,9 +38,7 @@ fn open(pool: &Pool) -> Stream {
 }
 
 /// Seven tenths of a second: four inputs.
-fn sounds(speaker: usize) -> Vec<f32> {
-    (0..11_200).map(|i| 0.3 * ((i * (speaker + 7)) as f32 * 0.013).sin()).collect()
-}
+const TALK: usize = 11_200;
 
 fn words(outputs: &[Output]) -> String {
     let events = outputs.iter().flat_map(|output| &output.events);
@@ -59,7 +55,7 @@ fn alone(speaker: usize) -> &'static str {
     SAID[speaker].get_or_init(|| {
         let mut engine = vivavoce::Engine::new(recognizer());
         let mut listener = recognizer().listener(&StreamOptions::default()).expect("a listener");
-        listener.accept_waveform(RATE_HZ, &sounds(speaker)).expect("its rate");
+        listener.accept_waveform(RATE_HZ, &sounds(speaker, TALK)).expect("its rate");
         listener.finish();
         engine.advance(&mut [&mut listener]).expect("its engine");
         let finals = listener.take_events().filter_map(|event| match event {
@@ -75,7 +71,7 @@ fn alone(speaker: usize) -> &'static str {
 /// Says all of it and takes all that comes.
 async fn speak(stream: &mut Stream, speaker: usize) -> Result<Vec<Output>, Gone> {
     let mut outputs = Vec::new();
-    stream.send_audio(&sounds(speaker), &mut outputs).await?;
+    stream.send_audio(&sounds(speaker, TALK), &mut outputs).await?;
     stream.send(Input::Finish, &mut outputs).await?;
     stream.drain(&mut outputs).await?;
     Ok(outputs)
@@ -110,7 +106,7 @@ fn who_goes_away_at_any_moment_disturbs_nobody() {
         let gone = thread::spawn(move || {
             block_on(async {
                 let mut outputs = Vec::new();
-                goes.send_audio(&sounds(1), &mut outputs).await.unwrap();
+                goes.send_audio(&sounds(1, TALK), &mut outputs).await.unwrap();
             });
         });
         let outputs = block_on(speak(&mut stays, 0)).unwrap();
@@ -129,7 +125,7 @@ fn a_feeder_waits_for_room_and_ends_with_its_stream() {
         let (step, counted) = (stream.step(), Arc::clone(&sent));
         let feeding = thread::spawn(move || {
             block_on(async {
-                for piece in sounds(0).chunks(step).cycle() {
+                for piece in sounds(0, TALK).chunks(step).cycle() {
                     if feeder.send(Input::Audio(piece.to_vec())).await.is_err() {
                         break;
                     }

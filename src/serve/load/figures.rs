@@ -1,18 +1,11 @@
 //! What the server tells about itself.
 
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tungstenite::handshake::client::Request;
 use tungstenite::http::header::AUTHORIZATION;
 
 use super::tcp;
-
-/// For an answer.
-const WAIT: Duration = Duration::from_secs(5);
-/// No answer is longer.
-const MAX_BYTES: u64 = 1024 * 1024;
+use crate::serve::client::{WAIT, get};
 
 /// What it uses of the machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,15 +24,11 @@ impl Figures {
 }
 
 async fn ask(request: &Request) -> anyhow::Result<String> {
-    let mut stream = tcp(request).await?;
+    let stream = tcp(request).await?;
     let host = request.uri().authority().map_or("", |authority| authority.as_str());
     let key = request.headers().get(AUTHORIZATION).and_then(|key| key.to_str().ok());
     let key = key.map(|key| format!("authorization: {key}\r\n")).unwrap_or_default();
-    let text = format!("GET /metrics HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{key}\r\n");
-    stream.write_all(text.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.take(MAX_BYTES).read_to_string(&mut answer).await?;
-    Ok(answer)
+    Ok(get(stream, host, "/metrics", &key).await?)
 }
 
 fn read(answer: &str) -> Option<Figures> {
