@@ -4,7 +4,7 @@
 
 The server has one thread, on CORE if that is named. Half of the streams end as they should and must give the words of `vivavoce transcribe`; the others hang up in
 the middle of a message, do not read, send garbage, or fall silent without closing. Prints a line a minute; ends with 1 if a text differs, a stream that should
-not fail does, a place stays taken, or memory after the first fifth grows by more than 2 %. Needs tests/clients/requirements.txt."""
+not fail does, a place stays taken, or memory (by more than 2 %), handles or threads grow after the first fifth. Needs tests/clients/requirements.txt."""
 
 import asyncio
 import collections
@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 import websockets
+
+from held import Held
 
 ROOT = Path(__file__).parents[1]
 os.environ["VIVAVOCE"] = sys.argv[1]
@@ -126,12 +128,6 @@ async def live(server, clips, until):
             await asyncio.sleep(0.5)
 
 
-def memory(pid):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1000
-
-
 async def streams(server):
     host, port = server["address"].rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -147,29 +143,24 @@ async def main():
     process, server = started("--max-streams", str(2 * STREAMS), "--threads", "1", before=before)
     begin = time.monotonic()
     lives = [asyncio.ensure_future(live(server, clips, begin + 60 * MINUTES)) for _ in range(STREAMS)]
-    kept = []
+    held = Held("server", process.pid)
     while (passed := time.monotonic() - begin) < 60 * MINUTES:
         await asyncio.sleep(5)
-        kept.append((passed, memory(process.pid)))
+        said = held.look(passed)
         if int(passed // 60) != int((passed - 5) // 60):
-            print(f"{passed / 60:5.1f} min  {kept[-1][1]:6.1f} MB  {await streams(server)} streams  {dict(counts)}", flush=True)
+            print(f"{passed / 60:5.1f} min  {said}; {await streams(server)} streams  {dict(counts)}", flush=True)
     await asyncio.gather(*lives)
     for _ in range(120):
         if await streams(server) == 0:
             break
         await asyncio.sleep(1)
     left = await streams(server)
-    # The first fifth fills buffers and tables.
-    later = [bytes for passed, bytes in kept if passed > 12 * MINUTES]
-    third = len(later) // 3
-    early, late = sorted(later[:third])[third // 2], sorted(later[-third:])[third // 2]
-    growth = late / early - 1
-    print(f"median memory: {early:.1f} MB, then {late:.1f} MB: {100 * growth:+.2f} %; most {max(bytes for _, bytes in kept):.1f} MB, at the end {memory(process.pid):.1f} MB")
+    flat = held.flat(60 * MINUTES)
     print(f"streams at the end: {left}; {dict(counts)}")
     process.terminate()
     code = process.wait(30)
     bad = [name for name in counts if name.isupper() or name.split()[0].isupper()]
-    return 1 if bad or left or code or growth > 0.02 else 0
+    return 1 if bad or left or code or not flat else 0
 
 
 sys.exit(asyncio.run(main()))
