@@ -227,6 +227,17 @@ impl Lexicon {
         sets.iter().map(tree).collect()
     }
 
+    /// The pronunciations of `words`, with which others may go into a lexicon of its own.
+    pub fn entries_of(&self, words: &[WordId]) -> Vec<Entry> {
+        let rows = self.rows_of(words);
+        let entry = |(tokens, said): &(Vec<TokenId>, Pronounced)| Entry {
+            word: self.slice(said.word).to_owned(),
+            tokens: tokens.clone(),
+            cost: said.cost,
+        };
+        words.iter().flat_map(|word| rows[word].iter().map(entry)).collect()
+    }
+
     /// For every one of `words` its pronunciations, the commonest first.
     pub fn pronunciations_of(&self, words: &[WordId]) -> Vec<Vec<Vec<TokenId>>> {
         let mut rows = self.rows_of(words);

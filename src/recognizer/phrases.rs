@@ -5,8 +5,13 @@ use std::sync::Arc;
 
 use super::Recognizer;
 use crate::error::{Error, Result};
+use crate::lexicon::{Entry, Lexicon};
 use crate::model::Model;
 use crate::search::{Constraint, Grammar};
+
+/// What it costs, in nats, to say a word as its letters suggest where the lexicon has it otherwise: people of other regions say
+/// "garage" so.
+const GUESSED_COST: f32 = 1.0;
 
 /// A grammar made ready for the streams of one recognizer ([`Recognizer::grammar`]). Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,8 +35,8 @@ impl Phrases {
 
 impl Recognizer {
     /// Makes a grammar ready ([`Grammar::parse`]): each segment of a stream is one of its phrases, `[unk]` if it is none of them,
-    /// or nothing if nothing is said. Words that the lexicon lacks are spoken as their letters suggest. `name` is the grammar's in
-    /// messages.
+    /// or nothing if nothing is said. Words may also be spoken as their letters suggest, and those that the lexicon lacks are only spoken
+    /// so. `name` is the grammar's in messages.
     ///
     /// # Errors
     /// [`Error::List`] naming the line that cannot be used; [`Error::Usage`] if the model has no lexicon.
@@ -42,17 +47,55 @@ impl Recognizer {
             return Err(Error::Usage { reason });
         };
         let known = constraint.lexicon();
-        let mut entries = Vec::new();
-        for (word, line) in grammar.words().filter(|(word, _)| known.word_id(word).is_none()) {
-            let guesses = self.guess(word);
-            entries.extend(guesses.map_err(|reason| Error::line(grammar.name(), line, reason))?);
+        let words: Vec<_> = grammar.words().collect();
+        let ids: Vec<_> = words.iter().filter_map(|(word, _)| known.word_id(word)).collect();
+        let mut entries = known.entries_of(&ids);
+        for (word, line) in words {
+            match (self.guess(word), known.word_id(word)) {
+                (Ok(guesses), None) => entries.extend(guesses),
+                (Ok(guesses), Some(_)) => entries.extend(guesses.into_iter().map(|guess| {
+                    let cost = guess.cost + GUESSED_COST;
+                    Entry { cost, ..guess }
+                })),
+                (Err(reason), None) => return Err(Error::line(grammar.name(), line, reason)),
+                (Err(_), Some(_)) => {}
+            }
         }
-        let lexicon = if entries.is_empty() {
-            Arc::clone(known)
-        } else {
-            Arc::new(known.with_words(&entries, &self.tokens)?)
-        };
+        let lexicon = Arc::new(Lexicon::from_entries(&entries, &self.tokens)?);
         let constraint = Arc::new(Constraint::Grammar(grammar.over(lexicon)?));
         Ok(Phrases { model: Arc::clone(&self.model), constraint })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_may_be_spoken_as_their_letters_suggest() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/en-small");
+        let recognizer = Recognizer::load(folder).unwrap();
+        let ways = |lexicon: &Lexicon, word| -> Vec<_> {
+            let spell = |path: &Vec<_>| {
+                let names: Vec<_> = path
+                    .iter()
+                    .map(|token| recognizer.tokens.text(recognizer.tokens.plain(*token)).unwrap())
+                    .collect();
+                names.join(" ")
+            };
+            let id = lexicon.word_id(word).unwrap();
+            lexicon.pronunciations_of(&[id])[0].iter().map(spell).collect()
+        };
+        let Constraint::Lexicon(known) = recognizer.constraint() else { panic!("no lexicon") };
+        let phrases = recognizer.grammar("phrases", "open the garage\nblorple").unwrap();
+        let Constraint::Grammar(grammar) = &*phrases.constraint else { panic!("no grammar") };
+        // As the lexicon has it first, and then as "marriage" is spoken.
+        let (before, now) = (ways(known.lexicon(), "garage"), ways(grammar.lexicon(), "garage"));
+        assert_eq!(now[..before.len()], before);
+        assert!(now.contains(&"G EH R IH JH".into()), "{now:?}");
+        assert!(!before.contains(&"G EH R IH JH".into()), "{before:?}");
+        assert_eq!(ways(grammar.lexicon(), "blorple")[0], "B L AO R P AH L");
+        // Only what the grammar needs.
+        assert_eq!(grammar.lexicon().num_words(), 4);
     }
 }

@@ -120,6 +120,12 @@ impl GrammarConstraint {
         Self { unknown_cost, ..self.clone() }
     }
 
+    /// The words of its phrases and how they are spoken.
+    #[cfg(test)]
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
     /// Spelling of a word found under this constraint.
     pub fn word(&self, word: WordId) -> &str {
         if word == UNKNOWN_ID {
