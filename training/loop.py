@@ -101,11 +101,13 @@ def end_workers():
 
 
 class Loop:
-    def __init__(self, args, stage):
+    def __init__(self, args, *stages):
+        """The last of `stages` is what runs; settings of the recipe for the later ones go before those for the earlier."""
         self.args = args
         self.recipe = load_config(args.config)
-        self.settings = {**self.recipe["training"], **self.recipe["training"].get(stage, {})}
-        self.stage = stage
+        self.settings = dict(self.recipe["training"])
+        for self.stage in stages:
+            self.settings |= self.recipe["training"].get(self.stage, {})
         self.rank, self.world = start_workers()
         self.run = Path(args.run)
         self.run.mkdir(parents=True, exist_ok=True)

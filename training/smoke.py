@@ -139,6 +139,28 @@ def check_fall(run, name):
     check(rows[-1] < share * rows[0], f"{name}: {value} fell only from {rows[0]:.3f} to {rows[-1]:.3f}")
 
 
+def block_s(checkpoint):
+    """Duration of a block of the default latency mode."""
+    from decode import load_model
+
+    model, saved = load_model(checkpoint)
+    config = saved["config"]
+    return config["latency_modes"][config["default_latency"]]["block_frames"] * model.subsampling * config["features"]["frame_shift_ms"] / 1000
+
+
+def write_lists(cache, path, block_s):
+    """Two readings of every training utterance, such as the program writes them: what was said, and less likely, as the search found it, than that without its first half."""
+    tokens, ends = (np.load(cache / "targets.npz")[name] for name in ("token", "end"))
+    with open(path, "w", encoding="utf-8") as f:
+        for u in map(json.loads, open(cache / "utterances.jsonl", encoding="utf-8")):
+            of = slice(u["token"], u["token"] + u["tokens"])
+            said, blocks, half = tokens[of].tolist(), (ends[of] / block_s).astype(int).tolist(), u["tokens"] // 2
+            readings = [{"text": "", "score": 0.0, "log_prob": 0.0, "tokens": said[half:], "blocks": blocks[half:]},
+                        {"text": u["text"], "score": -5.0, "log_prob": 0.0, "tokens": said, "blocks": blocks}]
+            if u["split"] == "train":
+                f.write(json.dumps({"set": u["set"], "id": u["id"], "words": [], "text": u["text"], "hypotheses": readings}) + "\n")
+
+
 def check_binary(binary, model_folder, checkpoint, samples, work):
     """The Rust program on one utterance: words as JSON, and greedy tokens equal to PyTorch's."""
     from decode import load_model
@@ -198,6 +220,10 @@ def main():
         moved = json.loads(stage("realign", "--checkpoint", work / "train" / "last.pt", "--data", cache, "--out", targets, "--precision", "f32"))
         check(moved["utterances"] == 60 and moved["failed"] == 0, f"realign: {moved}")
         stage("train", *common, "--run", work / "again", "--init", work / "train" / "last.pt", "--targets", targets, "--minutes", 0.05)
+        write_lists(cache, work / "lists.jsonl", block_s(work / "train" / "last.pt"))
+        stage("sequence", *common, "--run", work / "sequence", "--init", work / "train" / "last.pt", "--lists", work / "lists.jsonl")
+        errors = [row["errors"] for row in map(json.loads, open(work / "sequence" / "log.jsonl")) if "errors" in row]
+        check(errors[-1] < errors[0], f"sequence: expected errors {errors}")
         mean = work / "mean.pt"
         stage("average", work / "train" / "last.pt", work / "again" / "last.pt", "--out", mean)
         stage("export", "--checkpoint", mean, "--data", cache, "--out", model, "--precision", "f32")

@@ -38,37 +38,42 @@ def disturb(previous, share, num_tokens, generator):
     return torch.where(hit, other, previous.cpu())
 
 
+def known_loss(loop, batch, geometry):
+    """The loss of what is known to have been said, its parts by name, and the encoder's frames."""
+    model, settings = loop.model, loop.settings
+    skip = partial(skips, share=settings.get("skip_share", 0.0), rng=loop.rng)
+    previous, target, block = step_targets(batch, geometry, loop.frame_s, settings["token_delay_s"], skip=skip)
+    previous = disturb(previous, settings["token_noise"], loop.num_tokens, loop.generator)
+    device = batch.features.device
+    previous, target, block = previous.to(device), target.to(device), block.to(device)
+    if loop.args.frames:
+        logits = model.from_frames(batch.features, batch.lengths, previous, block, geometry)
+        loss, nll, right = transducer_loss(logits, target, settings["label_smoothing"])
+        return loss, {"nll": nll, "right": right}, batch.features
+    logits, h = model(batch.features, batch.lengths, previous, block, geometry)
+    loss, nll, right = transducer_loss(logits, target, settings["label_smoothing"])
+    parts = {"nll": nll, "right": right}
+    if settings["phone_weight"]:
+        phone = model.head(model.phone_head, h)
+        wanted = frame_targets(batch, model.aux_targets, loop.frame_s, settings["aux_delay_s"]).to(device)
+        aux = F.cross_entropy(phone[:, : wanted.shape[1]].flatten(0, 1), wanted.flatten(), ignore_index=-100)
+        loss = loss + settings["phone_weight"] * aux
+        parts["phone"] = aux.detach()
+    if settings["ctc_weight"]:
+        logp = model.head(model.ctc_head, h).log_softmax(dim=-1).transpose(0, 1)
+        lengths = torch.tensor([len(t) for t in batch.tokens])
+        ctc = F.ctc_loss(logp, torch.cat([torch.from_numpy(t.astype("int64")) for t in batch.tokens]), batch.lengths.cpu() * model.aux_targets,
+                         lengths, blank=END_OF_BLOCK, zero_infinity=True)
+        loss = loss + settings["ctc_weight"] * ctc
+        parts["ctc"] = ctc.detach()
+    return loss, parts, h
+
+
 def main():
     loop = Loop(arguments(argparse.ArgumentParser(description=__doc__)).parse_args(), "train")
-    model, settings = loop.model, loop.settings
 
     def loss_of(batch):
-        geometry = random_geometry(loop.rng, settings["geometry"])
-        skip = partial(skips, share=settings.get("skip_share", 0.0), rng=loop.rng)
-        previous, target, block = step_targets(batch, geometry, loop.frame_s, settings["token_delay_s"], skip=skip)
-        previous = disturb(previous, settings["token_noise"], loop.num_tokens, loop.generator)
-        device = batch.features.device
-        previous, target, block = previous.to(device), target.to(device), block.to(device)
-        if loop.args.frames:
-            logits = model.from_frames(batch.features, batch.lengths, previous, block, geometry)
-            loss, nll, right = transducer_loss(logits, target, settings["label_smoothing"])
-            return loss, {"nll": nll, "right": right}
-        logits, h = model(batch.features, batch.lengths, previous, block, geometry)
-        loss, nll, right = transducer_loss(logits, target, settings["label_smoothing"])
-        parts = {"nll": nll, "right": right}
-        if settings["phone_weight"]:
-            phone = model.head(model.phone_head, h)
-            wanted = frame_targets(batch, model.aux_targets, loop.frame_s, settings["aux_delay_s"]).to(device)
-            aux = F.cross_entropy(phone[:, : wanted.shape[1]].flatten(0, 1), wanted.flatten(), ignore_index=-100)
-            loss = loss + settings["phone_weight"] * aux
-            parts["phone"] = aux.detach()
-        if settings["ctc_weight"]:
-            logp = model.head(model.ctc_head, h).log_softmax(dim=-1).transpose(0, 1)
-            lengths = torch.tensor([len(t) for t in batch.tokens])
-            ctc = F.ctc_loss(logp, torch.cat([torch.from_numpy(t.astype("int64")) for t in batch.tokens]), batch.lengths.cpu() * model.aux_targets,
-                             lengths, blank=END_OF_BLOCK, zero_infinity=True)
-            loss = loss + settings["ctc_weight"] * ctc
-            parts["ctc"] = ctc.detach()
+        loss, parts, _ = known_loss(loop, batch, random_geometry(loop.rng, loop.settings["geometry"]))
         return loss, parts
 
     loop.train(loss_of, lambda average: loop.greedy_error(average, loop.geometry(), limit=24))

@@ -62,7 +62,7 @@ struct Outcome {
 
 struct Hypothesis {
     text: String,
-    words: Vec<word_log::Line>,
+    heard: word_log::Heard,
     phone: Option<ErrorCounts>,
     audio_s: f64,
     compute_s: f64,
@@ -130,7 +130,7 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
                         figures.phone.get_or_insert_default().add(phone);
                     }
                     if let Some(log) = &mut log {
-                        log.write(&outcome.set, &outcome.id, &hypothesis.words)?;
+                        log.write(&outcome.set, &outcome.id, &hypothesis.heard)?;
                     }
                     figures.audio_s += hypothesis.audio_s;
                     figures.compute_s += hypothesis.compute_s;
@@ -183,7 +183,7 @@ fn evaluate(
         .transpose()?;
     Ok(Hypothesis {
         text: session.result(0).text,
-        words: word_log::lines(&session, &utterance.text),
+        heard: word_log::Heard::of(&session, &utterance.text),
         phone: phone.flatten(),
         audio_s: samples.len() as f64 / f64::from(rate_hz),
         compute_s,

@@ -22,7 +22,7 @@ pub struct Line {
 }
 
 /// The words of a stream that is over, against its reference.
-pub fn lines(session: &Session, reference: &str) -> Vec<Line> {
+fn lines(session: &Session, reference: &str) -> Vec<Line> {
     let all = || session.confirmed().iter().chain(session.tentative());
     let said: Vec<&str> = all().map(|word| session.text(*word)).collect();
     let expected: Vec<&str> = reference.split_whitespace().collect();
@@ -46,6 +46,42 @@ pub fn lines(session: &Session, reference: &str) -> Vec<Line> {
     all().copied().zip(places).map(line).collect()
 }
 
+#[derive(Serialize)]
+struct Of<'a> {
+    set: &'a str,
+    id: &'a str,
+    #[serde(flatten)]
+    heard: &'a Heard,
+}
+
+/// What the file tells of an utterance.
+#[derive(Debug, Clone, Serialize)]
+pub struct Heard {
+    words: Vec<Line>,
+    /// What was said.
+    #[cfg(feature = "lists")]
+    text: String,
+    #[cfg(feature = "lists")]
+    hypotheses: Vec<vivavoce::search::Listed>,
+}
+
+/// Readings of an utterance that are told.
+#[cfg(feature = "lists")]
+const MAX_LISTED: usize = 12;
+
+impl Heard {
+    /// Of a stream that is over, against its reference.
+    pub fn of(session: &Session, reference: &str) -> Self {
+        Self {
+            words: lines(session, reference),
+            #[cfg(feature = "lists")]
+            text: reference.to_owned(),
+            #[cfg(feature = "lists")]
+            hypotheses: session.listed(MAX_LISTED),
+        }
+    }
+}
+
 /// The file, one JSON object an utterance.
 pub struct WordLog {
     out: BufWriter<File>,
@@ -58,9 +94,9 @@ impl WordLog {
         Ok(Self { out: BufWriter::new(file) })
     }
 
-    pub fn write(&mut self, set: &str, id: &str, words: &[Line]) -> anyhow::Result<()> {
-        let value = serde_json::json!({"set": set, "id": id, "words": words});
-        Ok(writeln!(self.out, "{value}")?)
+    pub fn write(&mut self, set: &str, id: &str, heard: &Heard) -> anyhow::Result<()> {
+        let line = serde_json::to_string(&Of { set, id, heard })?;
+        Ok(writeln!(self.out, "{line}")?)
     }
 
     pub fn finish(mut self) -> anyhow::Result<()> {

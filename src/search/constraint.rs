@@ -116,8 +116,9 @@ impl Step<'_> {
     /// Ends the block.
     pub fn close(&self, sink: &mut Sink<'_>) {
         let mut path = *self.path;
-        path.score += bounded(self.log_probs[self.end_of_block as usize]) + self.closing;
-        path.close(self.end_of_block);
+        let log_prob = bounded(self.log_probs[self.end_of_block as usize]);
+        path.score += log_prob + self.closing;
+        path.close(self.end_of_block, log_prob);
         sink.push(Candidate { path, parent: self.parent, word: None, closed: true });
     }
 

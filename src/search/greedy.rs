@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::hotwords::{Cursor, HotwordTrie, START};
-use super::{Hypothesis, Search, SearchScratch, StepBatch, StepRows, Word, bias_gains, bounded};
+use super::{
+    Emitted, Hypothesis, Search, SearchScratch, StepBatch, StepRows, Word, bias_gains, bounded,
+};
 use crate::config::SearchConfig;
 use crate::tokens::TokenId;
 
@@ -143,7 +145,7 @@ impl Search for Greedy {
     fn tentative(&self, _out: &mut Vec<Word>) {}
 
     fn n_best(&self, n: usize) -> Vec<Hypothesis> {
-        let only = Hypothesis { words: Vec::new(), score: self.score };
+        let only = Hypothesis { words: Vec::new(), score: self.score, emitted: Emitted::default() };
         std::iter::once(only).take(n).collect()
     }
 

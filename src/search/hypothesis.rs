@@ -1,6 +1,6 @@
 //! What a hypothesis remembers: its words in a shared arena, its recurrent state in a shared pool.
 
-use super::{NUM_PLACES, Word};
+use super::{Emitted, NUM_PLACES, Word};
 use crate::lexicon::{NodeId, ROOT};
 use crate::lm::LmState;
 use crate::tokens::TokenId;
@@ -57,6 +57,8 @@ pub(super) struct Path {
     pub word_tokens: u32,
     /// Of the word that has just ended.
     pub word_lm: f32,
+    /// Of the unfinished word, or the last one.
+    pub emitted: Emitted,
 }
 
 impl Path {
@@ -84,6 +86,7 @@ impl Path {
             word_lowest: 0.0,
             word_tokens: 0,
             word_lm: 0.0,
+            emitted: Emitted::default(),
         }
     }
 
@@ -111,12 +114,15 @@ impl Path {
     pub fn emit(&mut self, token: TokenId, log_prob: f32, block: u32) {
         if self.node == ROOT {
             self.first_block = block;
+            self.emitted.begin(block);
             (self.word_log_prob, self.word_lowest, self.word_tokens) = (0.0, 0.0, 0);
         }
         self.last_block = block;
         self.read(token);
         // One more than the token, so that nothing differs from token 0.
         self.recent = self.recent << 16 | u128::from((token as u16).wrapping_add(1));
+        self.emitted.push(token, block);
+        self.emitted.add(log_prob);
         self.word_log_prob += log_prob;
         self.word_lowest = self.word_lowest.min(log_prob);
         self.word_tokens += 1;
@@ -139,12 +145,14 @@ impl Path {
             lowest_log_prob: self.word_lowest,
             num_tokens: self.word_tokens,
             lm_log_prob: self.word_lm,
+            emitted: self.emitted,
             ..Word::of_token(id, block, 0.0, self.places)
         }
     }
 
-    /// Reads the end-of-block symbol.
-    pub fn close(&mut self, end_of_block: TokenId) {
+    /// Reads the end-of-block symbol with its log-probability.
+    pub fn close(&mut self, end_of_block: TokenId, log_prob: f32) {
+        self.emitted.add(log_prob);
         self.read(end_of_block);
     }
 

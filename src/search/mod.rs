@@ -7,6 +7,7 @@
 mod beam;
 mod candidate;
 mod constraint;
+mod emitted;
 mod grammar;
 mod greedy;
 mod hotwords;
@@ -20,6 +21,9 @@ mod word;
 
 pub use beam::{BeamSearch, SearchScratch};
 pub use constraint::{Constraint, LexiconConstraint, TextConstraint};
+pub use emitted::Emitted;
+#[cfg(feature = "lists")]
+pub use emitted::Listed;
 pub use grammar::{DEFAULT_UNKNOWN_COST, Grammar, GrammarConstraint, UNKNOWN_ID, UNKNOWN_PHRASE};
 pub use greedy::Greedy;
 pub use hotwords::{Cursor, Hotword, HotwordTrie};

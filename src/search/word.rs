@@ -1,6 +1,6 @@
 //! What search gives back.
 
-use super::NUM_PLACES;
+use super::{Emitted, NUM_PLACES};
 
 /// A recognised word.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Word {
     pub support: f32,
     /// The lowest of these shares.
     pub lowest_support: f32,
+    /// Its tokens.
+    pub emitted: Emitted,
 }
 
 impl Word {
@@ -45,6 +47,7 @@ impl Word {
             lm_log_prob: 0.0,
             support: 1.0,
             lowest_support: 1.0,
+            emitted: Emitted::default(),
         }
     }
 }
@@ -56,4 +59,6 @@ pub struct Hypothesis {
     pub words: Vec<Word>,
     /// Natural log-probability of the whole stream, with all weights and bonuses.
     pub score: f64,
+    /// What was emitted last, and with what probability all.
+    pub emitted: Emitted,
 }

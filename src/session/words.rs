@@ -184,6 +184,28 @@ impl Session {
         Partial { partial, confirmed, tentative, time: self.stream_s(self.time_s()) }
     }
 
+    /// The best `n` readings of a stream that is over, with the tokens of all words.
+    #[cfg(feature = "lists")]
+    #[doc(hidden)]
+    pub fn listed(&self, n: usize) -> Vec<crate::search::Listed> {
+        let common =
+            &self.confirmed[..self.settled.unwrap_or(usize::MAX).min(self.confirmed.len())];
+        let hypotheses = self.search.n_best(n).into_iter();
+        let listed = hypotheses.map(|h| {
+            let words = || common.iter().chain(&h.words);
+            let (tokens, blocks) = words().flat_map(|word| word.emitted.tokens()).unzip();
+            let log_prob = h.emitted.log_prob();
+            crate::search::Listed {
+                text: self.joined(words()),
+                score: h.score,
+                log_prob,
+                tokens,
+                blocks,
+            }
+        });
+        listed.collect()
+    }
+
     /// The result, with up to `alternatives` other readings; complete after [`Session::finish`].
     pub fn result(&self, alternatives: usize) -> Final {
         let others = if alternatives > 0 { self.search.n_best(alternatives) } else { Vec::new() };
@@ -261,6 +283,7 @@ mod tests {
             lm_log_prob: -7.0,
             support: 0.75,
             lowest_support: 0.0,
+            emitted: crate::search::Emitted::default(),
         };
         let expected =
             [-0.75, -2.0, 3.0_f32.ln(), (0.001_f32 / 0.999).ln(), 4.0_f32.ln(), -0.7, 0.5];

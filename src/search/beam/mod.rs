@@ -320,7 +320,8 @@ impl Search for BeamSearch {
                 if i == 0 {
                     self.support.tell(&mut words);
                 }
-                Hypothesis { words, score: self.offset + f64::from(path.score) }
+                let score = self.offset + f64::from(path.score);
+                Hypothesis { words, score, emitted: path.emitted }
             })
             .collect()
     }
