@@ -53,7 +53,7 @@ step cargo test --quiet $all
 step cargo test --quiet $all --test integration -- --ignored public:: package::
 # Everything is compiled anew for it, so quickly.
 step env RUSTFLAGS="--cfg shuttle" VIVAVOCE_ORDERS="${VIVAVOCE_ORDERS:-100}" cargo test --quiet --lib --bins --profile tool \
-    --no-default-features --features serve,lists --target-dir "${CARGO_TARGET_DIR:-target}/shuttle" -- schedules emitted
+    --no-default-features --features serve,lists --target-dir "${CARGO_TARGET_DIR:-target}/shuttle" -- schedules emitted listed
 if [ -d fuzz ]; then
     VIVAVOCE_FUZZ_SECONDS=2 step cargo test --quiet --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}"
 fi

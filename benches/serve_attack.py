@@ -16,6 +16,8 @@ from pathlib import Path
 
 import websockets
 
+from held import memory
+
 ROOT = Path(__file__).parents[1]
 os.environ["VIVAVOCE"] = sys.argv[1]
 sys.path.insert(0, str(ROOT / "tests/clients"))
@@ -24,12 +26,6 @@ from conftest import CLIP, samples, started, transcribed  # noqa: E402
 
 EXPECTED = transcribed(CLIP)
 CHUNK = 3200
-
-
-def memory(pid):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1000
 
 
 class Other:

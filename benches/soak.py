@@ -7,7 +7,6 @@ bytes at once. Beside it, `transcribe` goes through thousands of copies of the s
 must be that of its sample. Prints a line a minute; ends with 1 if a text differs, or memory (by more than 2 %), handles or threads grow after the first fifth.
 """
 
-import json
 import os
 import random
 import signal
@@ -47,11 +46,8 @@ def talk(clips, seed=1):
             rest = rest[size:]
 
 
-def segments(lines):
-    return [json.loads(line) for line in lines if line.strip()]
-
-
 def feed(pipe, clips, begin, heard):
+    """Speaks for `MINUTES` from `begin` on; what it has said goes to `heard` too."""
     for number, piece in enumerate(talk(clips)):
         due = begin + number / 5
         if due > begin + 60 * MINUTES:
@@ -59,7 +55,7 @@ def feed(pipe, clips, begin, heard):
         time.sleep(max(0.0, due - time.monotonic()))
         pipe.write(piece)
         pipe.flush()
-        heard.append(len(piece))
+        heard.append(piece)
     pipe.close()
 
 
@@ -98,11 +94,10 @@ def main():
         batch.wait(60)
         done = sorted((folder / "out").glob("*.txt"))
         wrong = [path.name for path in done if path.read_text() != texts[names[int(path.stem) % len(names)]]]
-        everything, pieces = b"".join(piece for piece, _ in zip(talk(list(clips.values())), heard)), len(heard)
-        at_once = subprocess.run(LISTEN, input=everything, check=True, capture_output=True).stdout.decode().splitlines()
-        live = segments((folder / "written").read_text().splitlines())
-        equal = live == segments(at_once)
-        print(f"pipe: {pieces / 300:.1f} minutes of sound, {len(live)} lines, {'equal to' if equal else 'DIFFERENT from'} those of the same sound at once; exit {code}")
+        at_once = subprocess.run(LISTEN, input=b"".join(heard), check=True, capture_output=True).stdout.decode().splitlines()
+        live = (folder / "written").read_text().splitlines()
+        equal = live == at_once
+        print(f"pipe: {len(heard) / 300:.1f} minutes of sound, {len(live)} lines, {'equal to' if equal else 'DIFFERENT from'} those of the same sound at once; exit {code}")
         print(f"batch: {len(done)} texts, {len(wrong)} wrong {wrong[:5]}; exit {batch.returncode}")
         flat = all([one.flat(60 * MINUTES) for one in held.values()])
         return 0 if flat and equal and not wrong and not code and done and live else 1

@@ -1,8 +1,8 @@
-"""Stage `sequence`: fewer word errors are expected among the readings of an utterance, beside the cross-entropy of `train`.
+"""Stage `sequence`: fewer word errors are expected among the hypotheses of an utterance, beside the cross-entropy of `train`.
 
-Minimum word error rate training (Prabhavalkar et al. 2018, https://arxiv.org/abs/1712.01818): the readings of a list share one probability, by what the network gives their
+Minimum word error rate training (Prabhavalkar et al. 2018, https://arxiv.org/abs/1712.01818): the hypotheses of a list share one probability, by what the network gives their
 tokens and what else the search counted (language models, what is taken back, bonuses), and the errors that are so expected become fewer. LISTS is what the program
-writes if built with the feature `lists`, whose search found the readings and the blocks of their tokens:
+writes if built with the feature `lists`, whose search found the hypotheses and the blocks of their tokens:
 
     cargo build --release --features lists --target-dir target/lists
     target/lists/release/vivavoce evaluate DATA/speech --split train --words LISTS
@@ -22,31 +22,31 @@ from train import known_loss, random_geometry
 
 
 def read_lists(paths, block_s):
-    """By set and id: the readings, best first, as tokens, their times in seconds, word errors, and what the score has beside the network's share. Lists whose readings
+    """By set and id: the hypotheses, best first, as tokens, their times in seconds, word errors, and what the score has beside the network's share. Lists whose hypotheses
     have equally many errors teach nothing and are left out."""
     out = {}
     for path in paths:
         for line in map(json.loads, open(path, encoding="utf-8")):
             reference = line["text"].split()
-            readings = []
+            hypotheses = []
             for found in line["hypotheses"]:
                 if found["tokens"]:
                     times = [(block + 0.5) * block_s for block in found["blocks"]]
                     errors = Levenshtein.distance(reference, found["text"].split())
-                    readings.append((found["tokens"], times, errors, found["score"] - found["log_prob"]))
-            if len({errors for _, _, errors, _ in readings}) > 1:
-                out[line["set"], line["id"]] = readings
+                    hypotheses.append((found["tokens"], times, errors, found["score"] - found["log_prob"]))
+            if len({errors for _, _, errors, _ in hypotheses}) > 1:
+                out[line["set"], line["id"]] = hypotheses
     return out
 
 
-def draw(readings, most, rng):
-    """The best reading and some of the others."""
-    rest = readings[1:]
-    return readings[:1] + rng.sample(rest, min(most - 1, len(rest)))
+def draw(hypotheses, most, rng):
+    """The best hypothesis and some of the others."""
+    rest = hypotheses[1:]
+    return hypotheses[:1] + rng.sample(rest, min(most - 1, len(rest)))
 
 
 def expected_errors(log_probs, beside, errors, owner, scale):
-    """Word errors that are expected of each list, less the mean of its readings, [lists]; all else is by reading, `owner` its list."""
+    """Word errors that are expected of each list, less the mean of its hypotheses, [lists]; all else is by hypothesis, `owner` its list."""
     count = int(owner.max()) + 1
     score = scale * (log_probs + beside)
     top = torch.full((count,), -torch.inf).scatter_reduce(0, owner, score.detach(), "amax")
@@ -73,7 +73,7 @@ def main():
             if (u["set"], u["id"]) not in lists:
                 continue
             speed = float(loop.corpus.targets(u)[2][-1] / batch.ends[i][-1])
-            for tokens, times, wrong, rest in draw(lists[u["set"], u["id"]], settings["readings"], loop.rng):
+            for tokens, times, wrong, rest in draw(lists[u["set"], u["id"]], settings["hypotheses"], loop.rng):
                 rows.append(i)
                 aligned.append(alignment(tokens, [t / speed for t in times], int(batch.lengths[i]), loop.frame_s, geometry))
                 errors.append(float(wrong)), beside.append(rest)

@@ -149,16 +149,16 @@ def block_s(checkpoint):
 
 
 def write_lists(cache, path, block_s):
-    """Two readings of every training utterance, such as the program writes them: what was said, and less likely, as the search found it, than that without its first half."""
+    """Two hypotheses of every training utterance, such as the program writes them: what was said, and less likely, as the search found it, than that without its first half."""
     tokens, ends = (np.load(cache / "targets.npz")[name] for name in ("token", "end"))
     with open(path, "w", encoding="utf-8") as f:
         for u in map(json.loads, open(cache / "utterances.jsonl", encoding="utf-8")):
             of = slice(u["token"], u["token"] + u["tokens"])
             said, blocks, half = tokens[of].tolist(), (ends[of] / block_s).astype(int).tolist(), u["tokens"] // 2
-            readings = [{"text": "", "score": 0.0, "log_prob": 0.0, "tokens": said[half:], "blocks": blocks[half:]},
+            hypotheses = [{"text": "", "score": 0.0, "log_prob": 0.0, "tokens": said[half:], "blocks": blocks[half:]},
                         {"text": u["text"], "score": -5.0, "log_prob": 0.0, "tokens": said, "blocks": blocks}]
             if u["split"] == "train":
-                f.write(json.dumps({"set": u["set"], "id": u["id"], "words": [], "text": u["text"], "hypotheses": readings}) + "\n")
+                f.write(json.dumps({"set": u["set"], "id": u["id"], "words": [], "text": u["text"], "hypotheses": hypotheses}) + "\n")
 
 
 def check_binary(binary, model_folder, checkpoint, samples, work):

@@ -17,7 +17,7 @@ use super::args::EvaluateArguments;
 use super::corpus::{self, Utterance};
 use super::say;
 use super::threads;
-use super::word_log::{self, WordLog};
+use super::word_log::{Logged, WordLog};
 
 /// Figures of a set of utterances.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -62,7 +62,8 @@ struct Outcome {
 
 struct Hypothesis {
     text: String,
-    heard: word_log::Heard,
+    /// Where `--words` asks for it.
+    logged: Option<Logged>,
     phone: Option<ErrorCounts>,
     audio_s: f64,
     compute_s: f64,
@@ -91,6 +92,7 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
         bar.set_style(style);
     }
     let mut log = arguments.words.as_deref().map(WordLog::create).transpose()?;
+    let logs = log.is_some();
     let mut sets: BTreeMap<String, Figures> = BTreeMap::new();
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let jobs = arguments.jobs.map_or_else(cores, std::num::NonZeroUsize::get);
@@ -105,7 +107,8 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
             move || {
                 let mut engine = Engine::new(recognizer);
                 for utterance in work {
-                    let result = evaluate(&mut engine, recognizer, options, phones, &utterance);
+                    let result =
+                        evaluate(&mut engine, recognizer, options, phones, &utterance, logs);
                     let Utterance { set, id, text, .. } = utterance;
                     let outcome = Outcome { set, id, reference: text, result };
                     if outcome_sender.send(outcome).is_err() {
@@ -129,8 +132,8 @@ pub fn run(arguments: &EvaluateArguments) -> anyhow::Result<bool> {
                     if let Some(phone) = hypothesis.phone {
                         figures.phone.get_or_insert_default().add(phone);
                     }
-                    if let Some(log) = &mut log {
-                        log.write(&outcome.set, &outcome.id, &hypothesis.heard)?;
+                    if let (Some(log), Some(logged)) = (&mut log, &hypothesis.logged) {
+                        log.write(logged)?;
                     }
                     figures.audio_s += hypothesis.audio_s;
                     figures.compute_s += hypothesis.compute_s;
@@ -165,6 +168,7 @@ fn evaluate(
     options: &StreamOptions,
     phones: Option<&Pronunciations>,
     utterance: &Utterance,
+    logs: bool,
 ) -> anyhow::Result<Hypothesis> {
     let mut source = utterance.open()?;
     let samples = source.read_all()?;
@@ -183,7 +187,7 @@ fn evaluate(
         .transpose()?;
     Ok(Hypothesis {
         text: session.result(0).text,
-        heard: word_log::Heard::of(&session, &utterance.text),
+        logged: logs.then(|| Logged::of(&session, utterance)),
         phone: phone.flatten(),
         audio_s: samples.len() as f64 / f64::from(rate_hz),
         compute_s,

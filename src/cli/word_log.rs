@@ -9,6 +9,8 @@ use serde::Serialize;
 use vivavoce::Session;
 use vivavoce::metrics::{Operation, align};
 
+use super::corpus::Utterance;
+
 /// A recognised word.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
@@ -46,38 +48,35 @@ fn lines(session: &Session, reference: &str) -> Vec<Line> {
     all().copied().zip(places).map(line).collect()
 }
 
-#[derive(Serialize)]
-struct Of<'a> {
-    set: &'a str,
-    id: &'a str,
-    #[serde(flatten)]
-    heard: &'a Heard,
-}
-
 /// What the file tells of an utterance.
 #[derive(Debug, Clone, Serialize)]
-pub struct Heard {
+pub struct Logged {
+    set: String,
+    id: String,
     words: Vec<Line>,
     /// What was said.
     #[cfg(feature = "lists")]
     text: String,
+    /// The best first.
     #[cfg(feature = "lists")]
     hypotheses: Vec<vivavoce::search::Listed>,
 }
 
-/// Readings of an utterance that are told.
+/// Hypotheses of an utterance that are told.
 #[cfg(feature = "lists")]
-const MAX_LISTED: usize = 12;
+const MAX_HYPOTHESES: usize = 12;
 
-impl Heard {
-    /// Of a stream that is over, against its reference.
-    pub fn of(session: &Session, reference: &str) -> Self {
+impl Logged {
+    /// Of a stream that is over.
+    pub fn of(session: &Session, utterance: &Utterance) -> Self {
         Self {
-            words: lines(session, reference),
+            set: utterance.set.clone(),
+            id: utterance.id.clone(),
+            words: lines(session, &utterance.text),
             #[cfg(feature = "lists")]
-            text: reference.to_owned(),
+            text: utterance.text.clone(),
             #[cfg(feature = "lists")]
-            hypotheses: session.listed(MAX_LISTED),
+            hypotheses: session.listed(MAX_HYPOTHESES),
         }
     }
 }
@@ -94,12 +93,50 @@ impl WordLog {
         Ok(Self { out: BufWriter::new(file) })
     }
 
-    pub fn write(&mut self, set: &str, id: &str, heard: &Heard) -> anyhow::Result<()> {
-        let line = serde_json::to_string(&Of { set, id, heard })?;
+    pub fn write(&mut self, logged: &Logged) -> anyhow::Result<()> {
+        let line = serde_json::to_string(logged)?;
         Ok(writeln!(self.out, "{line}")?)
     }
 
     pub fn finish(mut self) -> anyhow::Result<()> {
         Ok(self.out.flush()?)
+    }
+}
+
+#[cfg(all(test, feature = "lists"))]
+mod tests {
+    use vivavoce::{Engine, Recognizer, StreamOptions};
+
+    #[test]
+    fn what_is_listed_are_the_alternatives_with_what_they_emitted() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let recognizer = Recognizer::load(root.join("models/en-small")).unwrap();
+        let clip = root.join("audio-samples/harbour-int16-16000-mono.wav");
+        let mut source = vivavoce::audio::open(clip).unwrap();
+        let (rate_hz, samples) = (source.sample_rate_hz(), source.read_all().unwrap());
+        let mut session = recognizer.session(&StreamOptions::default()).unwrap();
+        let mut engine = Engine::new(&recognizer);
+        for chunk in samples.chunks(1600) {
+            session.accept_waveform(rate_hz, chunk).unwrap();
+            engine.advance(&mut [&mut session]).unwrap();
+        }
+        session.finish();
+        engine.advance(&mut [&mut session]).unwrap();
+        let (listed, result) = (session.listed(4), session.result(4));
+        let texts = |all: &[vivavoce::transcript::Alternative]| -> Vec<_> {
+            all.iter().map(|one| (one.text.clone(), one.score.to_bits())).collect()
+        };
+        let found: Vec<_> = listed.iter().map(|h| (h.text.clone(), h.score.to_bits())).collect();
+        assert_eq!(found, texts(&result.alternatives));
+        assert_eq!(listed[0].text, result.text);
+        for hypothesis in &listed {
+            // Every word ends with a word-final token, and no token goes back in time.
+            let is_last = |token: &&u32| recognizer.tokens().is_word_final(**token);
+            let words = hypothesis.tokens.iter().filter(is_last).count();
+            assert_eq!(words, hypothesis.text.split(' ').count());
+            assert_eq!(hypothesis.blocks.len(), hypothesis.tokens.len());
+            assert!(hypothesis.blocks.is_sorted());
+            assert!(hypothesis.log_prob < 0.0);
+        }
     }
 }

@@ -47,20 +47,24 @@ impl Recognizer {
             return Err(Error::Usage { reason });
         };
         let known = constraint.lexicon();
-        let words: Vec<_> = grammar.words().collect();
-        let ids: Vec<_> = words.iter().filter_map(|(word, _)| known.word_id(word)).collect();
-        let mut entries = known.entries_of(&ids);
-        for (word, line) in words {
-            match (self.guess(word), known.word_id(word)) {
-                (Ok(guesses), None) => entries.extend(guesses),
-                (Ok(guesses), Some(_)) => entries.extend(guesses.into_iter().map(|guess| {
-                    let cost = guess.cost + GUESSED_COST;
-                    Entry { cost, ..guess }
-                })),
-                (Err(reason), None) => return Err(Error::line(grammar.name(), line, reason)),
-                (Err(_), Some(_)) => {}
+        let (mut ids, mut entries) = (Vec::new(), Vec::new());
+        for (word, line) in grammar.words() {
+            let id = known.word_id(word);
+            match self.guess(word) {
+                Ok(guesses) => {
+                    let more = if id.is_some() { GUESSED_COST } else { 0.0 };
+                    let costlier = |guess: Entry| Entry { cost: guess.cost + more, ..guess };
+                    entries.extend(guesses.into_iter().map(costlier));
+                }
+                Err(reason) if id.is_none() => {
+                    return Err(Error::line(grammar.name(), line, reason));
+                }
+                Err(_) => {}
             }
+            ids.extend(id);
         }
+        // What the lexicon says goes before a guess that is the same.
+        entries.splice(0..0, known.entries_of(&ids));
         let lexicon = Arc::new(Lexicon::from_entries(&entries, &self.tokens)?);
         let constraint = Arc::new(Constraint::Grammar(grammar.over(lexicon)?));
         Ok(Phrases { model: Arc::clone(&self.model), constraint })

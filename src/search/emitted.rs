@@ -23,7 +23,7 @@ pub struct Emitted {
     log_prob: f32,
 }
 
-/// A reading of a stream as training learns from it.
+/// A hypothesis of a stream that is over, as training learns from it.
 #[cfg(feature = "lists")]
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Listed {

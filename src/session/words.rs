@@ -184,7 +184,7 @@ impl Session {
         Partial { partial, confirmed, tentative, time: self.stream_s(self.time_s()) }
     }
 
-    /// The best `n` readings of a stream that is over, with the tokens of all words.
+    /// The best `n` hypotheses of a stream that is over, with the tokens of all words.
     #[cfg(feature = "lists")]
     #[doc(hidden)]
     pub fn listed(&self, n: usize) -> Vec<crate::search::Listed> {

@@ -22,7 +22,7 @@ def test_expected_errors_by_hand():
     found = expected_errors(log_probs, beside, torch.tensor([0.0, 2.0, 1.0, 3.0]), owner, scale=1.0)
     assert found.tolist() == pytest.approx([0.25 * 2 - 1, 2 - 2])
     found.sum().backward()
-    # The likelier reading has fewer errors than are expected, and becomes likelier still.
+    # The likelier hypothesis has fewer errors than are expected, and becomes likelier still.
     assert log_probs.grad.tolist() == pytest.approx([-0.75 * 0.5, 0.25 * 1.5, -0.5, 0.5])
 
 
@@ -34,13 +34,13 @@ def test_the_same_for_all_offsets_and_a_scale():
     assert found[1] == 0  # a list of one
 
 
-def reading(text, score, log_prob, tokens, blocks):
+def hypothesis(text, score, log_prob, tokens, blocks):
     return {"text": text, "score": score, "log_prob": log_prob, "tokens": tokens, "blocks": blocks}
 
 
 def test_lists_have_errors_times_and_what_is_beside_the_network(tmp_path):
-    known = {"set": "a", "id": "1", "words": [], "text": "see the sea", "hypotheses": [reading("see sea", -3.0, -5.0, [4, 5], [0, 2]), reading("see the sea", -4.0, -9.0, [4, 6, 5], [0, 1, 2])]}
-    alike = {"set": "a", "id": "2", "words": [], "text": "sea", "hypotheses": [reading("see", 0.0, 0.0, [1], [0]), reading("c", 0.0, 0.0, [2], [0]), reading("", 0.0, 0.0, [], [])]}
+    known = {"set": "a", "id": "1", "words": [], "text": "see the sea", "hypotheses": [hypothesis("see sea", -3.0, -5.0, [4, 5], [0, 2]), hypothesis("see the sea", -4.0, -9.0, [4, 6, 5], [0, 1, 2])]}
+    alike = {"set": "a", "id": "2", "words": [], "text": "sea", "hypotheses": [hypothesis("see", 0.0, 0.0, [1], [0]), hypothesis("c", 0.0, 0.0, [2], [0]), hypothesis("", 0.0, 0.0, [], [])]}
     path = tmp_path / "lists.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in (known, alike)))
     found = read_lists([path], block_s=0.08)
@@ -51,8 +51,8 @@ def test_lists_have_errors_times_and_what_is_beside_the_network(tmp_path):
 
 
 def test_the_best_reading_is_always_drawn():
-    readings = list(range(8))
+    hypotheses = list(range(8))
     for seed in range(20):
-        found = draw(readings, 4, random.Random(seed))
+        found = draw(hypotheses, 4, random.Random(seed))
         assert found[0] == 0 and len(set(found)) == 4
     assert draw([0, 1], 4, random.Random(1)) == [0, 1]
